@@ -190,23 +190,21 @@ func (c *Conn) Read(p []byte) (int, error) {
 		err = io.EOF
 	} else if len(p) > 0 {
 		if n, err = c.recv(p); n < len(p) {
-			c.rearm(Readable)
-		}
-		if n == 0 || err != nil {
-			err = c.readEnd(err)
+			err = c.readEnd(n, err)
 		}
 	}
 	c.release()
 	return n, err
 }
 
-// readEnd tells what a read that gave nothing, or failed, means.
-func (c *Conn) readEnd(err error) error {
-	switch err {
-	case nil:
-		return io.EOF
-	case ErrWouldBlock:
+// readEnd tells what a short read means.
+func (c *Conn) readEnd(n int, err error) error {
+	switch {
+	case err == ErrWouldBlock || err == nil && n > 0:
+		c.rearm(Readable)
 		return err
+	case err == nil:
+		return io.EOF
 	}
 	return c.opError("read", c.ended(err))
 }
@@ -221,12 +219,8 @@ func (c *Conn) Peek(p []byte) (int, error) {
 	if c.has(stateReadShut) {
 		err = io.EOF
 	} else if len(p) > 0 {
-		n, err = c.peek(p)
-		if n == 0 {
-			if err == ErrWouldBlock {
-				c.rearm(Readable)
-			}
-			err = c.readEnd(err)
+		if n, err = c.peek(p); n == 0 {
+			err = c.readEnd(n, err)
 		}
 	}
 	c.release()
@@ -243,10 +237,7 @@ func (c *Conn) Readv(bufs [][]byte) (int, error) {
 		err = io.EOF
 	} else if total > 0 {
 		if n, err = c.recvv(bufs); n < total {
-			c.rearm(Readable)
-		}
-		if n == 0 || err != nil {
-			err = c.readEnd(err)
+			err = c.readEnd(n, err)
 		}
 	}
 	c.release()

@@ -9,6 +9,7 @@ import (
 // back to the system only when the last of them has ended, so that none meets another file under it.
 // It is embedded in every source that this package makes, of which there may be very many: every byte counts.
 type descriptor struct {
+	sysDescriptor
 	fd    sysFD
 	state atomic.Uint32 // flags below, and the count of operations under way
 	slot  uint32        // in poll's table; guarded by poll's lock
@@ -20,7 +21,6 @@ type descriptor struct {
 	kind       descriptorKind
 	// shared says that others may hold the same open file and clear O_NONBLOCK: a call that depends on it may block.
 	shared bool
-	sysDescriptor
 }
 
 type addrFamily uint8

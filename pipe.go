@@ -62,11 +62,11 @@ func (r *PipeReader) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	n, err := r.read(p)
-	if n < len(p) {
-		r.descriptor.rearm(Readable)
-	}
-	if n == 0 && err == nil {
-		err = io.EOF
+	switch {
+	case n == 0 && err == nil:
+		return 0, io.EOF
+	case n < len(p) && (err == nil || err == ErrWouldBlock):
+		r.rearm(Readable)
 	}
 	return n, err
 }
@@ -89,7 +89,7 @@ func (w *PipeWriter) Write(p []byte) (int, error) {
 	}
 	n, err := w.write(p)
 	if err == ErrWouldBlock {
-		w.descriptor.rearm(Writable)
+		w.rearm(Writable)
 	}
 	return n, err
 }
