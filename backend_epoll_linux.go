@@ -4,6 +4,7 @@ package reactor
 
 import (
 	"errors"
+	"math"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -78,6 +79,10 @@ func (b *epollBackend) deregister(_ slotID, t target) error {
 func (b *epollBackend) rearm(slotID, Interest) {}
 
 func (b *epollBackend) control(op int, fd uintptr, events uint32, id slotID) error {
+	if fd > math.MaxInt32 {
+		// The kernel would cut the number to another descriptor's.
+		return failed("epoll_ctl", unix.EBADF)
+	}
 	ev := unix.EpollEvent{Events: events, Fd: int32(id.index()), Pad: int32(id.generation())}
 	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(b.ep), uintptr(op), fd, uintptr(unsafe.Pointer(&ev)), 0, 0)
 	return failed("epoll_ctl", errno)

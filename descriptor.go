@@ -35,7 +35,8 @@ const (
 type descriptorKind uint8
 
 const (
-	kindStream descriptorKind = iota
+	kindNone descriptorKind = iota // a zero value that nothing opened: it is as good as closed
+	kindStream
 	kindListener
 	kindPacket
 	kindPipe
@@ -53,7 +54,7 @@ const (
 func (d *descriptor) acquire() bool {
 	for {
 		s := d.state.Load()
-		if s&stateClosed != 0 {
+		if s&stateClosed != 0 || d.kind == kindNone {
 			return false
 		}
 		if d.state.CompareAndSwap(s, s+1) {
@@ -77,7 +78,7 @@ func (d *descriptor) has(flag uint32) bool { return d.state.Load()&flag != 0 }
 func (d *descriptor) close() error {
 	for {
 		s := d.state.Load()
-		if s&stateClosed != 0 {
+		if s&stateClosed != 0 || d.kind == kindNone {
 			return ErrClosed
 		}
 		// The count of one stands for this call: whoever takes it to zero closes.

@@ -227,9 +227,13 @@ func (c *PacketConn) Connect(to Addr) error {
 	}
 	if to == (Addr{}) {
 		c.peer.Store(nil)
-	} else {
-		c.peer.Store(&to)
+		return nil
 	}
+	// What the system made of the address: the unspecified one has become this host's.
+	if peer := c.peerName(); peer != (Addr{}) {
+		to = peer
+	}
+	c.peer.Store(&to)
 	return nil
 }
 

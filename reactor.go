@@ -61,7 +61,7 @@ func (t target) stream() bool { return t.d != nil && t.d.kind == kindStream }
 //
 // A Poll is made by [NewPoll] and must be closed by its owner; there is no finalizer.
 type Poll struct {
-	state atomic.Uint32 // pollWaiting, pollClosed
+	state atomic.Uint32 // pollOpen, pollWaiting
 	mu    sync.Mutex    // guards backend changes, slots and borrowed
 	slots slotTable
 	be    osBackend
@@ -76,9 +76,10 @@ type borrowedSource struct {
 	src Source
 }
 
+// The zero Poll is a closed one.
 const (
-	pollWaiting = 1 << iota
-	pollClosed
+	pollOpen = 1 << iota
+	pollWaiting
 )
 
 // NewPoll opens the system's poller. The error is errors.ErrUnsupported on a system that has none that this
@@ -89,6 +90,7 @@ func NewPoll() (*Poll, error) {
 	if err := p.be.open(&p.slots); err != nil {
 		return nil, err
 	}
+	p.state.Store(pollOpen)
 	return p, nil
 }
 
@@ -144,7 +146,16 @@ func (p *Poll) Register(src Source, token Token, interest Interest, mode Mode) e
 		d.poll.Store(nil)
 		return err
 	}
+	p.bury(uintptr(d.fd))
 	return nil
+}
+
+// bury removes the registration of a borrowed descriptor whose number now belongs to another: its owner closed it.
+func (p *Poll) bury(fd uintptr) {
+	if b, dead := p.borrowed[fd]; dead {
+		p.slots.remove(b.id.index())
+		delete(p.borrowed, fd)
+	}
 }
 
 func (p *Poll) registerBorrowed(fd uintptr, src Source, token Token, interest Interest, mode Mode) error {
@@ -158,10 +169,7 @@ func (p *Poll) registerBorrowed(fd uintptr, src Source, token Token, interest In
 		p.slots.remove(id.index())
 		return err
 	}
-	if dead, ok := p.borrowed[fd]; ok {
-		// The kernel knows of no registration of this number: its owner closed it.
-		p.slots.remove(dead.id.index())
-	}
+	p.bury(fd)
 	if p.borrowed == nil {
 		p.borrowed = make(map[uintptr]borrowedSource)
 	}
@@ -207,9 +215,7 @@ func (p *Poll) reregisterBorrowed(fd uintptr, token Token, interest Interest, mo
 	}
 	err := p.change(b.id, target{fd: fd}, token, interest, mode)
 	if err == ErrNotRegistered {
-		// The owner closed the descriptor; the number may be another file's by now.
-		p.slots.remove(b.id.index())
-		delete(p.borrowed, fd)
+		p.bury(fd)
 	}
 	return err
 }
@@ -353,7 +359,7 @@ func (p *Poll) wait(ctx context.Context, events []Event, timeout time.Duration) 
 	if len(events) == 0 {
 		return 0, invalid("Wait without room for an event")
 	}
-	if !p.state.CompareAndSwap(0, pollWaiting) {
+	if !p.state.CompareAndSwap(pollOpen, pollOpen|pollWaiting) {
 		if p.closed() {
 			return 0, ErrClosed
 		}
@@ -428,7 +434,7 @@ func (p *Poll) collect(events []Event, timeout time.Duration) (n int, err error)
 
 // leave ends a Wait. If Close came meanwhile, it has left the closing to us.
 func (p *Poll) leave() {
-	if p.state.CompareAndSwap(pollWaiting, 0) {
+	if p.state.CompareAndSwap(pollOpen|pollWaiting, pollOpen) {
 		return
 	}
 	p.mu.Lock()
@@ -444,10 +450,10 @@ func (p *Poll) Close() error {
 	defer p.mu.Unlock()
 	for {
 		s := p.state.Load()
-		if s&pollClosed != 0 {
+		if s&pollOpen == 0 {
 			return ErrClosed
 		}
-		if !p.state.CompareAndSwap(s, s|pollClosed) {
+		if !p.state.CompareAndSwap(s, s&^pollOpen) {
 			continue
 		}
 		if s&pollWaiting != 0 {
@@ -465,7 +471,7 @@ func (p *Poll) shut() error {
 	return p.be.close()
 }
 
-func (p *Poll) closed() bool { return p.state.Load()&pollClosed != 0 }
+func (p *Poll) closed() bool { return p.state.Load()&pollOpen == 0 }
 
 // contextWatch ends waits when a context does. It remembers the context by its channel: contexts need not be
 // comparable.

@@ -44,7 +44,15 @@ func (d *descriptor) opError(op string, err error) error {
 	case nil, ErrWouldBlock, ErrClosed, io.EOF:
 		return err
 	}
-	return opError(op, d.protocol().String(), d.localAddr(), d.remoteAddr(), err)
+	local, remote := d.localAddr(), d.remoteAddr()
+	if remote == (Addr{}) && d.kind != kindPacket {
+		// Alone, the local address would read as the peer's; of a listener it is what package net shows.
+		remote, local = local, Addr{}
+		if d.kind != kindListener {
+			remote = Addr{}
+		}
+	}
+	return opError(op, d.protocol().String(), local, remote, err)
 }
 
 func (d *descriptor) localAddr() Addr {
@@ -125,7 +133,7 @@ func (d *descriptor) closeWrite() error {
 }
 
 func (d *descriptor) syscallConn() (syscall.RawConn, error) {
-	if d.has(stateClosed) {
+	if d.has(stateClosed) || d.kind == kindNone {
 		return nil, ErrClosed
 	}
 	return rawConn{d}, nil
