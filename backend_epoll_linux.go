@@ -119,41 +119,6 @@ func epollEvents(t target, interest Interest, mode Mode) uint32 {
 	return e
 }
 
-// epollReady translates what the kernel reports.
-func epollReady(e uint32, interest Interest) Ready {
-	var r Ready
-	if e&unix.EPOLLIN != 0 {
-		r |= ReadyReadable
-	}
-	if e&unix.EPOLLOUT != 0 {
-		r |= ReadyWritable
-	}
-	if e&unix.EPOLLPRI != 0 {
-		r |= ReadyPriority
-	}
-	const closing = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
-	if e&closing == 0 {
-		return r
-	}
-	if e&(unix.EPOLLRDHUP|unix.EPOLLHUP) != 0 {
-		r |= ReadyReadClosed
-	}
-	// An error alone is how a pipe tells its writer that the readers are gone.
-	if e&unix.EPOLLHUP != 0 || e&unix.EPOLLERR != 0 && (e&unix.EPOLLOUT != 0 || e&^unix.EPOLLERR == 0) {
-		r |= ReadyWriteClosed
-	}
-	if e&unix.EPOLLERR != 0 {
-		r |= ReadyError
-	}
-	if interest&Readable != 0 && r&(ReadyReadClosed|ReadyError) != 0 {
-		r |= ReadyReadable
-	}
-	if interest&Writable != 0 && r&(ReadyWriteClosed|ReadyError) != 0 {
-		r |= ReadyWritable
-	}
-	return r
-}
-
 // maxEpollEvents bounds the buffer for the kernel's events.
 const maxEpollEvents = 1024
 
@@ -177,7 +142,7 @@ func (b *epollBackend) wait(events []Event, timeout time.Duration) (n int, err e
 			// The waker, or a registration that is gone.
 			continue
 		}
-		events[n] = Event{Token: token, Ready: epollReady(ev.Events, interest)}
+		events[n] = Event{Token: token, Ready: pollReady(ev.Events, interest)}
 		n++
 	}
 	b.yield.after(n)

@@ -21,7 +21,7 @@ import (
 const watchdog = 20 * time.Second
 
 // silence is how long an assertion of absence looks. It can only miss a fault, never see a false one.
-const silence = 30 * time.Millisecond
+const silence = 10 * time.Millisecond
 
 // readSource and writeSource are the two ends of anything that carries bytes or datagrams.
 type readSource interface {

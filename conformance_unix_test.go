@@ -226,7 +226,7 @@ func TestEdgeIsArmedByTheFirstCallThatWouldBlock(t *testing.T) {
 				r, w := k.open(t)
 				p := newPoll(t)
 				check(t, "Register", p.Register(r, 7, reactor.Readable, reactor.Edge))
-				for range 5 {
+				for range 3 {
 					_, err := w.Write([]byte("hello"))
 					check(t, "Write", err)
 					awaitReady(t, p, 7, reactor.ReadyReadable)

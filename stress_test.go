@@ -141,39 +141,56 @@ func (s *stress) connections(kind int) {
 // register registers, changes and takes out src until it is closed. It gives the token that the last
 // registration had, which is over when Close has returned.
 func (s *stress) register(src reactor.Source, base reactor.Token) reactor.Token {
-	for i := reactor.Token(0); ; i++ {
-		mode := reactor.Mode(rand.IntN(3))
-		interest := []reactor.Interest{reactor.Readable, reactor.Writable, bothWays}[rand.IntN(3)]
-		token := base
-		if mode == reactor.Oneshot && i < stressOneshot {
-			token |= stressOneshot | i
-		} else {
-			mode %= reactor.Oneshot
+	armings := reactor.Token(0)
+	// arm draws a mode and the token for it. Each arming of a oneshot has one of its own.
+	arm := func() (reactor.Token, reactor.Mode) {
+		if mode := reactor.Mode(rand.IntN(4)); mode < reactor.Oneshot {
+			return base, mode
 		}
-		if err := s.p.Register(src, token, interest, mode); err != nil {
-			return s.ends("Register", err, token)
+		if armings == stressOneshot {
+			return base, reactor.Edge
 		}
-		for range rand.IntN(3) {
-			runtime.Gosched()
-			if err := s.p.Reregister(src, base, bothWays, reactor.Edge); err != nil {
-				return s.ends("Reregister", err, token)
+		armings++
+		return base | stressOneshot | (armings - 1), reactor.Oneshot
+	}
+	interests := []reactor.Interest{reactor.Readable, reactor.Writable, bothWays}
+	for {
+		token, mode := arm()
+		if err := s.p.Register(src, token, interests[rand.IntN(3)], mode); err != nil {
+			return s.ends("Register", src, err, token)
+		}
+		for range rand.IntN(8) {
+			if rand.IntN(2) == 0 {
+				runtime.Gosched()
 			}
-			if token != base {
-				s.finish(token)
-				token = base
+			next, mode := arm()
+			if err := s.p.Reregister(src, next, interests[rand.IntN(3)], mode); err != nil {
+				return s.ends("Reregister", src, err, token)
 			}
+			s.replaced(token, base)
+			token = next
 		}
 		runtime.Gosched()
 		if err := s.p.Deregister(src); err != nil {
-			return s.ends("Deregister", err, token)
+			return s.ends("Deregister", src, err, token)
 		}
-		if token != base {
-			s.finish(token)
-		}
+		s.replaced(token, base)
 	}
 }
 
-func (s *stress) ends(call string, err error, token reactor.Token) reactor.Token {
+// replaced finishes a oneshot's token; base may be used again.
+func (s *stress) replaced(token, base reactor.Token) {
+	if token != base {
+		s.finish(token)
+	}
+}
+
+// ends judges why a call on src failed: src is being closed.
+func (s *stress) ends(call string, src reactor.Source, err error, token reactor.Token) reactor.Token {
+	if err == reactor.ErrNotRegistered {
+		// The call had begun before Close, which deregisters first. The next call is told so.
+		err = s.p.Reregister(src, token, reactor.Readable, reactor.Edge)
+	}
 	if err != reactor.ErrClosed {
 		s.failed("%s: %w", call, err)
 	}
