@@ -160,6 +160,9 @@ func TestFinishConnectGivesTheSameRefusalEachTime(t *testing.T) {
 					if c != nil {
 						t.Error("Dial gives a Conn beside an error")
 					}
+					if errors.Is(err, errors.ErrUnsupported) {
+						supported(t, "Dial", err)
+					}
 					wantErr(t, "Dial", err, errnoRefused)
 					wantOpError(t, err)
 					return

@@ -44,25 +44,24 @@ func wantOpError(t testing.TB, err error) {
 }
 
 func TestErrClosedIsTheErrorOfPackageNet(t *testing.T) {
-	err := reactor.ErrClosed
-	for _, want := range []error{reactor.ErrClosed, net.ErrClosed, os.ErrClosed} {
-		if !errors.Is(err, want) {
-			t.Errorf("errors.Is(ErrClosed, %v) does not hold", want)
-		}
-		if !errors.Is(fmt.Errorf("wrapped: %w", err), want) {
-			t.Errorf("errors.Is of ErrClosed wrapped, and %v, does not hold", want)
+	for _, err := range []error{reactor.ErrClosed, fmt.Errorf("wrapped: %w", reactor.ErrClosed)} {
+		for _, want := range []error{reactor.ErrClosed, net.ErrClosed, os.ErrClosed} {
+			if !errors.Is(err, want) {
+				t.Errorf("errors.Is(%v, %v) does not hold", err, want)
+			}
 		}
 	}
 }
 
 func TestErrWouldBlockIsTheErrnoOfTheSystem(t *testing.T) {
-	err := reactor.ErrWouldBlock
-	if !errors.Is(err, errnoAgain) {
-		t.Errorf("errors.Is(ErrWouldBlock, %v) does not hold", error(errnoAgain))
-	}
-	for _, other := range []error{errnoReset, errnoPipe, net.ErrClosed, os.ErrDeadlineExceeded, context.Canceled} {
-		if errors.Is(err, other) {
-			t.Errorf("errors.Is(ErrWouldBlock, %v) holds", other)
+	for _, err := range []error{reactor.ErrWouldBlock, fmt.Errorf("wrapped: %w", reactor.ErrWouldBlock)} {
+		if !errors.Is(err, errnoAgain) {
+			t.Errorf("errors.Is(%v, %v) does not hold", err, error(errnoAgain))
+		}
+		for _, other := range []error{errnoReset, errnoPipe, net.ErrClosed, os.ErrDeadlineExceeded, context.Canceled} {
+			if errors.Is(err, other) {
+				t.Errorf("errors.Is(%v, %v) holds", err, other)
+			}
 		}
 	}
 }

@@ -29,6 +29,9 @@ func foreignPair(t testing.TB) (a, b *net.TCPConn) {
 		_ = dialled.Close()
 		_ = accepted.Close()
 	})
+	if a, b := dialled.(syscall.Conn), accepted.(syscall.Conn); fdOf(t, a) == fdOf(t, b) {
+		t.Skip("the connections of package net have no descriptors here: it makes believe within the process")
+	}
 	return dialled.(*net.TCPConn), accepted.(*net.TCPConn)
 }
 

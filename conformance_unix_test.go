@@ -6,9 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/signal"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -243,44 +241,6 @@ func TestEdgeIsArmedByTheFirstCallThatWouldBlock(t *testing.T) {
 			})
 		}
 	}
-}
-
-func TestSignalsDoNotEndWait(t *testing.T) {
-	caught := make(chan os.Signal, 1)
-	signal.Notify(caught, unix.SIGUSR1)
-	defer signal.Stop(caught)
-	stop, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		for {
-			select {
-			case <-stop:
-				done <- nil
-				return
-			default:
-			}
-			if err := unix.Kill(os.Getpid(), unix.SIGUSR1); err != nil {
-				done <- err
-				return
-			}
-			time.Sleep(50 * time.Microsecond)
-		}
-	}()
-	<-caught // the storm has begun
-	p := newPoll(t)
-	src, peer := anySource(t)
-	check(t, "Register", p.Register(src, 1, reactor.Readable, reactor.Edge))
-	for _, timeout := range append(shortTimeouts, 200*time.Millisecond) {
-		notEarly(t, p, timeout)
-	}
-	for range 20 {
-		result := waitInBackground(t, p)
-		goesOn(t, result)
-		greet(t, peer)
-		one(t, result, 1, reactor.ReadyReadable)
-		readUntilWouldBlock(t, src)
-	}
-	close(stop)
-	check(t, "Kill", <-done)
 }
 
 // openAs opens duplicates of fd until one has the number want.

@@ -380,27 +380,28 @@ func TestAPollNestsInAnother(t *testing.T) {
 }
 
 func TestANestedPollIsReadyWhileItKeepsEventsThatDidNotFit(t *testing.T) {
-	inner := newPoll(t)
-	outer := nest(t, inner, reactor.Level)
-	const many = 10
-	for i, c := range readySockets(t, many/2) {
-		check(t, "Register", inner.Register(c, reactor.Token(i), reactor.Readable, reactor.Edge))
-	}
-	for i := range many / 2 {
-		w, err := reactor.NewWaker(inner, reactor.Token(many/2+i))
-		check(t, "NewWaker", err)
-		check(t, "Wake", w.Wake())
-	}
-	seen := map[reactor.Token]bool{}
-	for len(seen) < many {
-		oneEvent(t, outer, 77, reactor.ReadyReadable)
-		for _, e := range waitOnce(t, inner, 1, 0) {
-			if seen[e.Token] {
-				t.Fatalf("a second event for token %d", e.Token)
+	for _, many := range []struct{ sources, wakers int }{{8, 0}, {0, 8}, {6, 2}, {2, 6}} {
+		t.Run(fmt.Sprintf("%d sources and %d wakers", many.sources, many.wakers), func(t *testing.T) {
+			inner := newPoll(t)
+			outer := nest(t, inner, reactor.Level)
+			for i, c := range readySockets(t, many.sources) {
+				check(t, "Register", inner.Register(c, reactor.Token(i), reactor.Readable, reactor.Edge))
 			}
-			seen[e.Token] = true
-		}
+			for i := range many.wakers {
+				check(t, "Wake", newWaker(t, inner, reactor.Token(many.sources+i)).Wake())
+			}
+			seen := map[reactor.Token]bool{}
+			for len(seen) < many.sources+many.wakers {
+				oneEvent(t, outer, 77, reactor.ReadyReadable)
+				for _, e := range waitOnce(t, inner, 1, 0) {
+					if seen[e.Token] {
+						t.Fatalf("a second event for token %d", e.Token)
+					}
+					seen[e.Token] = true
+				}
+			}
+			quiet(t, inner)
+			quiet(t, outer)
+		})
 	}
-	quiet(t, inner)
-	quiet(t, outer)
 }

@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"net"
+	"runtime"
 	"syscall"
 )
 
@@ -63,6 +64,9 @@ func (lc *ListenConfig) Listen(network, address string) (*Listener, error) {
 	return l, nil
 }
 
+// dualStack says that a socket may serve both families. These systems keep them apart: ip6(4) there.
+const dualStack = runtime.GOOS != "openbsd" && runtime.GOOS != "dragonfly"
+
 // bind opens a socket and binds it to where network and address say.
 func (lc *ListenConfig) bind(d *descriptor, kind descriptorKind, network, address string) (Addr, error) {
 	addr, err := parseAddr(network, address)
@@ -73,12 +77,16 @@ func (lc *ListenConfig) bind(d *descriptor, kind descriptorKind, network, addres
 		return Addr{}, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
 	if addr.family != familyNone {
-		err = lc.bindFamily(d, kind, addr, addr.isWildcard() && network[len(network)-1] != '6')
+		err = lc.bindFamily(d, kind, addr, dualStack && addr.isWildcard() && network[len(network)-1] != '6')
 	} else {
-		// Both families by one socket, as package net does; IPv4 where there is no IPv6.
-		addr.family = familyIPv6
-		if err = lc.bindFamily(d, kind, addr, true); lacksFamily(err) {
-			addr.family = familyIPv4
+		// Both families by one socket, as package net does; else IPv4, or where there is none, IPv6.
+		first, second := familyIPv6, familyIPv4
+		if !dualStack {
+			first, second = second, first
+		}
+		addr.family = first
+		if err = lc.bindFamily(d, kind, addr, dualStack); lacksFamily(err) {
+			addr.family = second
 			err = lc.bindFamily(d, kind, addr, false)
 		}
 	}

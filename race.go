@@ -14,15 +14,17 @@ const raceEnabled = true
 
 var ioOrder byte
 
+// raceRelease comes before a send.
+func raceRelease() { runtime.RaceReleaseMerge(unsafe.Pointer(&ioOrder)) }
+
 // raceRead says that the kernel has read p.
 func raceRead(p []byte) {
-	runtime.RaceReleaseMerge(unsafe.Pointer(&ioOrder))
 	if len(p) > 0 {
 		runtime.RaceReadRange(unsafe.Pointer(unsafe.SliceData(p)), len(p))
 	}
 }
 
-// raceWrite says that the kernel has written p.
+// raceWrite says that the kernel has written p, which came from some send.
 func raceWrite(p []byte) {
 	if len(p) > 0 {
 		runtime.RaceWriteRange(unsafe.Pointer(unsafe.SliceData(p)), len(p))

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build unix
 
 package reactor
 
@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"net"
 	"sync/atomic"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -20,14 +19,16 @@ func (a *Addr) encode(sa *unix.RawSockaddrAny, family addrFamily) (uint32, error
 		sa4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
 		*sa4 = unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: [4]byte(a.ip[:4])}
 		putPort(&sa4.Port, a.port)
+		setSockaddrLen(sa, unix.SizeofSockaddrInet4)
 		return unix.SizeofSockaddrInet4, nil
 	case family == familyIPv6 && a.hasIP():
 		sa6 := (*unix.RawSockaddrInet6)(unsafe.Pointer(sa))
 		*sa6 = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: a.ip, Scope_id: a.scope}
 		if a.family == familyIPv4 {
-			sa6.Addr = [16]byte{10: 0xff, 11: 0xff, 12: a.ip[0], 13: a.ip[1], 14: a.ip[2], 15: a.ip[3]}
+			sa6.Addr = mappedIPv4(a.ip)
 		}
 		putPort(&sa6.Port, a.port)
+		setSockaddrLen(sa, unix.SizeofSockaddrInet6)
 		return unix.SizeofSockaddrInet6, nil
 	case family == familyUnix && a.family == familyUnix:
 		sau := (*unix.RawSockaddrUnix)(unsafe.Pointer(sa))
@@ -37,22 +38,29 @@ func (a *Addr) encode(sa *unix.RawSockaddrAny, family addrFamily) (uint32, error
 			return 0, &net.AddrError{Err: "path too long", Addr: a.path}
 		}
 		n := copy(path, a.path)
-		if n > 0 && path[0] == '@' {
+		if abstractNames && n > 0 && path[0] == '@' {
 			// An abstract name ends where its length says, and not at a NUL.
 			path[0] = 0
 		} else {
 			n = min(n+1, len(path))
 		}
-		return uint32(unsafe.Offsetof(sau.Path)) + uint32(n), nil
+		length := uint32(unsafe.Offsetof(sau.Path)) + uint32(n)
+		setSockaddrLen(sa, length)
+		return length, nil
 	case a.family == familyNone:
 		return 0, &net.AddrError{Err: "missing host", Addr: a.String()}
 	}
 	return 0, &net.AddrError{Err: "address of a family that the socket is not of", Addr: a.String()}
 }
 
+// mappedIPv4 gives the IPv6 address that stands for an IPv4 one: RFC 4291, 2.5.5.2.
+func mappedIPv4(ip [16]byte) [16]byte {
+	return [16]byte{10: 0xff, 11: 0xff, 12: ip[0], 13: ip[1], 14: ip[2], 15: ip[3]}
+}
+
 // decode reads what the kernel wrote into sa. A path that is equal to known, or to the one in cache, is not copied again.
 func decode(sa *unix.RawSockaddrAny, length uint32, proto protocol, known string, cache *atomic.Pointer[string]) Addr {
-	if length < uint32(unsafe.Sizeof(sa.Addr.Family)) {
+	if length < uint32(unsafe.Offsetof(sa.Addr.Family)+unsafe.Sizeof(sa.Addr.Family)) || sa.Addr.Family == unix.AF_UNSPEC {
 		if proto == protoUnixgram || proto == protoUnix {
 			return Addr{proto: proto, family: familyUnix}
 		}
@@ -92,6 +100,9 @@ func pathString(path []byte, known string, cache *atomic.Pointer[string]) string
 		return ""
 	}
 	if path[0] == 0 {
+		if !abstractNames {
+			return ""
+		}
 		path[0] = '@'
 	} else if end := bytes.IndexByte(path, 0); end >= 0 {
 		path = path[:end]
@@ -120,8 +131,8 @@ func getPort(p *uint16) uint16 { return binary.BigEndian.Uint16((*[2]byte)(unsaf
 
 // localName and peerName give the zero Addr where the system knows none.
 
-func (d *descriptor) localName() Addr { return d.nameBy(unix.SYS_GETSOCKNAME) }
-func (d *descriptor) peerName() Addr  { return d.nameBy(unix.SYS_GETPEERNAME) }
+func (d *descriptor) localName() Addr { return d.nameBy(callGetsockname) }
+func (d *descriptor) peerName() Addr  { return d.nameBy(callGetpeername) }
 
 func (d *descriptor) nameBy(call uintptr) Addr {
 	if d.kind == kindPipe {
@@ -129,7 +140,7 @@ func (d *descriptor) nameBy(call uintptr) Addr {
 	}
 	var sa unix.RawSockaddrAny
 	length := uint32(unix.SizeofSockaddrAny)
-	if _, _, errno := syscall.Syscall(call, uintptr(d.fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&length))); errno != 0 {
+	if takeAddress(call, d.fd, &sa, &length) != 0 {
 		return Addr{}
 	}
 	return decode(&sa, length, d.protocol(), "", nil)

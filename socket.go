@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -164,6 +165,9 @@ func duplicate[T any](c any, take func(fd uintptr) (*T, error)) (*T, error) {
 	return t, nil
 }
 
+// errCannotDetach is what package net's part of handOver fails with on a system that cannot do it, if there is such an error.
+var errCannotDetach error
+
 // handOver makes a value of package net of d's socket, and closes d by the means given.
 func handOver[T any](d *descriptor, file func(*os.File) (T, error), closeOurs func() error) (T, error) {
 	var none T
@@ -177,6 +181,9 @@ func handOver[T any](d *descriptor, file func(*os.File) (T, error), closeOurs fu
 	}
 	f := os.NewFile(fd, d.protocol().String()+":"+strconv.Itoa(int(fd)))
 	t, err := file(f)
+	if err != nil && errors.Is(err, errCannotDetach) {
+		err = unsupported("handing sockets over to package net")
+	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build unix
 
 package reactor
 
@@ -113,10 +113,10 @@ func (d *descriptor) adopt(fd uintptr, kind descriptorKind) error {
 	}
 	var sa unix.RawSockaddrAny
 	length := uint32(unix.SizeofSockaddrAny)
-	if _, _, errno := syscall.Syscall(unix.SYS_GETSOCKNAME, fd, uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&length))); errno != 0 {
+	if errno := takeAddress(callGetsockname, sysFD(n), &sa, &length); errno != 0 {
 		return os.NewSyscallError("getsockname", errno)
 	}
-	family := familyOf(sa.Addr.Family)
+	family := familyOf(uint16(sa.Addr.Family))
 	if family == familyNone {
 		return wrongKind(kind, "a socket of another address family")
 	}
@@ -182,11 +182,6 @@ func wrongKind(kind descriptorKind, what string) error {
 	return invalid("descriptor is " + what + ", not " + names[kind])
 }
 
-func duplicateFD(fd uintptr) (uintptr, error) {
-	n, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
-	return uintptr(n), os.NewSyscallError("fcntl", err)
-}
-
 func closeFD(fd uintptr) error { return os.NewSyscallError("close", unix.Close(int(fd))) }
 
 func (d *descriptor) sysClose() error {
@@ -214,7 +209,7 @@ func (d *descriptor) connect(to Addr) error {
 		return err
 	}
 	for {
-		_, _, errno := syscall.Syscall(unix.SYS_CONNECT, uintptr(d.fd), uintptr(unsafe.Pointer(&sa)), uintptr(length))
+		errno := giveAddress(callConnect, d.fd, &sa, length)
 		switch {
 		case errno == unix.EINPROGRESS, errno == unix.EINTR && d.family != familyUnix:
 			// The system goes on connecting after a signal; a second call would be EALREADY.
@@ -227,10 +222,15 @@ func (d *descriptor) connect(to Addr) error {
 	}
 }
 
-// disconnect takes the peer from a datagram socket.
+// disconnect takes the peer from a datagram socket. The BSDs do so, and then say that the address is of no use.
 func (d *descriptor) disconnect() error {
-	sa := unix.RawSockaddr{Family: unix.AF_UNSPEC}
-	_, _, errno := syscall.Syscall(unix.SYS_CONNECT, uintptr(d.fd), uintptr(unsafe.Pointer(&sa)), unsafe.Sizeof(sa))
+	var sa unix.RawSockaddrAny // AF_UNSPEC is zero everywhere
+	errno := giveAddress(callConnect, d.fd, &sa, uint32(unsafe.Sizeof(sa.Addr)))
+	if errno != 0 {
+		if connected, err := d.hasPeer(); err == nil && !connected {
+			return nil
+		}
+	}
 	return failed("connect", errno)
 }
 
@@ -240,8 +240,7 @@ func (d *descriptor) bind(to Addr) error {
 	if err != nil {
 		return err
 	}
-	_, _, errno := syscall.Syscall(unix.SYS_BIND, uintptr(d.fd), uintptr(unsafe.Pointer(&sa)), uintptr(length))
-	return failed("bind", errno)
+	return failed("bind", giveAddress(callBind, d.fd, &sa, length))
 }
 
 func (d *descriptor) listen(backlog int) error {
@@ -255,7 +254,7 @@ func (d *descriptor) listen(backlog int) error {
 func (d *descriptor) hasPeer() (bool, error) {
 	var sa unix.RawSockaddrAny
 	length := uint32(unix.SizeofSockaddrAny)
-	_, _, errno := syscall.Syscall(unix.SYS_GETPEERNAME, uintptr(d.fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&length)))
+	errno := takeAddress(callGetpeername, d.fd, &sa, &length)
 	if errno == unix.ENOTCONN || errno == unix.EINVAL {
 		return false, nil
 	}
@@ -315,18 +314,40 @@ func (o option) place(family addrFamily) (level, name int) {
 
 func (d *descriptor) getOption(o option) (int, error) {
 	level, name := o.place(d.family)
+	if isByteOption(level, name) {
+		v, err := unix.GetsockoptByte(int(d.fd), level, name)
+		return int(v), os.NewSyscallError("getsockopt", err)
+	}
 	v, err := unix.GetsockoptInt(int(d.fd), level, name)
 	return v, os.NewSyscallError("getsockopt", err)
 }
 
+// isByteOption reports whether an option is one byte: so it began, and the BSDs hold to it.
+func isByteOption(level, name int) bool {
+	return byteOptions && level == unix.IPPROTO_IP && (name == unix.IP_MULTICAST_TTL || name == unix.IP_MULTICAST_LOOP)
+}
+
+func setsockopt(fd sysFD, level, name, v int) error {
+	switch {
+	case !isByteOption(level, name):
+		return unix.SetsockoptInt(int(fd), level, name, v)
+	case v < 0 || v > 255:
+		return unix.EINVAL
+	}
+	return unix.SetsockoptByte(int(fd), level, name, byte(v))
+}
+
 func (d *descriptor) setOption(o option, v int) error {
 	level, name := o.place(d.family)
-	err := unix.SetsockoptInt(int(d.fd), level, name, v)
+	if name == 0 {
+		return unsupported("ReusePort")
+	}
+	err := setsockopt(d.fd, level, name, v)
 	if err == nil && level == unix.IPPROTO_IPV6 && o != optV6Only {
 		// What a socket of both families sends to IPv4 peers follows IPv4's option. One that is for IPv6
 		// only may refuse it.
 		level, name = o.place(familyIPv4)
-		_ = unix.SetsockoptInt(int(d.fd), level, name, v)
+		_ = setsockopt(d.fd, level, name, v)
 	}
 	return os.NewSyscallError("setsockopt", err)
 }
@@ -336,13 +357,16 @@ func (d *descriptor) linger(sec int) error {
 	if sec < 0 {
 		l = unix.Linger{}
 	}
-	return os.NewSyscallError("setsockopt", unix.SetsockoptLinger(int(d.fd), unix.SOL_SOCKET, unix.SO_LINGER, &l))
+	return os.NewSyscallError("setsockopt", unix.SetsockoptLinger(int(d.fd), unix.SOL_SOCKET, soLinger, &l))
 }
 
 // keepAlive has the defaults of package net: zero is 15 s and 9 probes, negative leaves the system's.
 func (d *descriptor) keepAlive(cfg net.KeepAliveConfig) error {
 	set := func(level, name, v int) error {
 		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(d.fd), level, name, v))
+	}
+	if keepAliveSwitchOnly && cfg.Enable && (cfg.Idle >= 0 || cfg.Interval >= 0 || cfg.Count >= 0) {
+		return unsupported("keep-alive times of one socket")
 	}
 	if !cfg.Enable {
 		return set(unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0)
@@ -364,7 +388,7 @@ func (d *descriptor) keepAlive(cfg net.KeepAliveConfig) error {
 		if cfg.Interval == 0 {
 			cfg.Interval = period
 		}
-		if err := set(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds(cfg.Interval)); err != nil {
+		if err := set(unix.IPPROTO_TCP, tcpKeepInterval, seconds(cfg.Interval)); err != nil {
 			return err
 		}
 	}
@@ -372,7 +396,7 @@ func (d *descriptor) keepAlive(cfg net.KeepAliveConfig) error {
 		if cfg.Count == 0 {
 			cfg.Count = probes
 		}
-		return set(unix.IPPROTO_TCP, unix.TCP_KEEPCNT, cfg.Count)
+		return set(unix.IPPROTO_TCP, tcpKeepCount, cfg.Count)
 	}
 	return nil
 }
@@ -384,8 +408,7 @@ func (d *descriptor) membership(join bool, index int, group netip.Addr) error {
 		if join {
 			name = unix.IP_ADD_MEMBERSHIP
 		}
-		mreq := unix.IPMreqn{Multiaddr: group.As4(), Ifindex: int32(index)}
-		return os.NewSyscallError("setsockopt", unix.SetsockoptIPMreqn(int(d.fd), unix.IPPROTO_IP, name, &mreq))
+		return d.membershipIPv4(name, index, group.As4())
 	}
 	name := unix.IPV6_LEAVE_GROUP
 	if join {

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !unix && !windows && !wasip1
 
 package reactor
 

@@ -139,7 +139,7 @@ func TestTheBenchmarkRunsEveryServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"-quick", "-dur", "1s", "-idle", "100", "-scenarios", "tcp-100,tcp-idle,udp-64",
+	args := []string{"-quick", "-idle", "100", "-scenarios", "tcp-100,tcp-idle,udp-64",
 		"-server", "own=" + self + " serve net", "-udp-server", "own=" + self + " serve net -net udp"}
 	if status := run(t.Context(), args, &out, &progress); status != exitOK {
 		t.Fatalf("status %d\n%s\n%s", status, &progress, &out)
@@ -153,7 +153,7 @@ func TestTheBenchmarkRunsEveryServer(t *testing.T) {
 			t.Errorf("%s is in %d tables of 3", name, n)
 		}
 	}
-	if runtime.GOOS == "linux" && strings.Contains(out.String(), "–|") {
+	if runtime.GOOS == "linux" && strings.Contains(out.String(), "| – |") {
 		t.Error("a figure is missing")
 	}
 	if t.Failed() {

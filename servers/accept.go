@@ -121,7 +121,7 @@ func (l *loop) handOut(conn *reactor.Conn, from reactor.Addr) {
 		return
 	}
 	if !to.inbox.put(givenConn{conn, from}) {
-		conn.Close() // the server is stopping
+		_ = conn.Close() // the server is stopping
 		l.quota.leave()
 		return
 	}

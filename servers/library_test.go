@@ -46,12 +46,8 @@ func serveLibrary(t *testing.T, network, addr string, f func(net.Addr)) {
 
 func TestRunEndsWithItsContext(t *testing.T) {
 	serveLibrary(t, "tcp", "127.0.0.1:0", func(addr net.Addr) {
-		c, err := net.Dial("tcp", addr.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		mustRoundTrip(t, c, "hello")
+		serveMany(t, "tcp", addr.String(), 8)
+		mustRoundTrip(t, dial(t, "tcp", addr.String()), "this one is there until the end")
 	})
 }
 

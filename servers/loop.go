@@ -46,7 +46,7 @@ func newLoop(o streamOptions, share *quota) (*loop, error) {
 	}
 	waker, err := reactor.NewWaker(poll, wakeToken)
 	if err != nil {
-		poll.Close()
+		_ = poll.Close() // the failure to be told is the first
 		return nil, err
 	}
 	return &loop{
@@ -60,16 +60,17 @@ func newLoop(o streamOptions, share *quota) (*loop, error) {
 	}, nil
 }
 
-// close gives back what newLoop took, and ends the clients. It comes after run.
+// close gives back what newLoop took, and ends the clients. It comes after run, when nobody is left who could do
+// something about an error.
 func (l *loop) close() {
 	for _, given := range l.inbox.close() {
-		given.conn.Close()
+		_ = given.conn.Close()
 	}
 	for c := range l.clients.all {
 		l.end(c, nil)
 	}
-	l.waker.Close()
-	l.poll.Close()
+	_ = l.waker.Close()
+	_ = l.poll.Close()
 }
 
 // stop makes run return. Any goroutine may call it.

@@ -61,9 +61,10 @@ type namedListener struct {
 	name string
 }
 
+// closeAll is for the end, or for an error that says more than one of Close could.
 func closeAll(listeners []namedListener) {
 	for _, ln := range listeners {
-		ln.Close()
+		_ = ln.Close()
 	}
 }
 

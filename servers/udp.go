@@ -60,11 +60,7 @@ func (s *UDP) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		for _, sock := range sockets {
-			sock.Close()
-		}
-	}()
+	defer closeSockets(sockets)
 	if len(sockets) < loops {
 		log.Warn("one loop only: this system does not spread datagrams over the sockets of an address", "loops", loops)
 	}
@@ -110,6 +106,13 @@ func (s *UDP) Run(ctx context.Context) error {
 	return nil
 }
 
+// closeSockets is for the end, or for an error that says more than one of Close could.
+func closeSockets(sockets []*reactor.PacketConn) {
+	for _, sock := range sockets {
+		_ = sock.Close()
+	}
+}
+
 // listenPacketEach opens one socket for each loop where the kernel spreads datagrams over them, and a single one
 // elsewhere.
 func listenPacketEach(network, addr string, loops int) ([]*reactor.PacketConn, error) {
@@ -125,9 +128,7 @@ func listenPacketEach(network, addr string, loops int) ([]*reactor.PacketConn, e
 	for range loops {
 		sock, err := lc.ListenPacket(network, addr)
 		if err != nil {
-			for _, sock := range sockets {
-				sock.Close()
-			}
+			closeSockets(sockets)
 			if len(sockets) == 0 && errors.Is(err, errors.ErrUnsupported) {
 				return listenPacketEach(network, addr, 1)
 			}

@@ -71,7 +71,7 @@ func newUDPLoop(sock *reactor.PacketConn, queueLimit int, log *slog.Logger) (*ud
 	}
 	waker, err := reactor.NewWaker(poll, wakeToken)
 	if err != nil {
-		poll.Close()
+		_ = poll.Close() // the failure to be told is the first
 		return nil, err
 	}
 	l := &udpLoop{
@@ -95,9 +95,10 @@ func newUDPLoop(sock *reactor.PacketConn, queueLimit int, log *slog.Logger) (*ud
 	return l, nil
 }
 
+// close gives back what newUDPLoop took. It comes after run, when nobody is left who could do something about an error.
 func (l *udpLoop) close() {
-	l.waker.Close()
-	l.poll.Close()
+	_ = l.waker.Close()
+	_ = l.poll.Close()
 }
 
 // stop makes run return. Any goroutine may call it.

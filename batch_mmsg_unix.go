@@ -1,8 +1,9 @@
+//go:build linux || netbsd
+
 package reactor
 
 import (
 	"runtime"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -47,7 +48,7 @@ func (b *batch) recv(fd sysFD, ms []Message) (int, syscall.Errno) {
 		b.hdrs[i].Hdr.Name = (*byte)(unsafe.Pointer(&b.names[i]))
 		b.hdrs[i].Hdr.Namelen = unix.SizeofSockaddrAny
 	}
-	r, _, errno := syscall.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.hdrs[0])), uintptr(len(ms)), unix.MSG_DONTWAIT, 0, 0)
+	r, _, errno := syscall.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.hdrs[0])), uintptr(len(ms)), recvFlags, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
@@ -66,9 +67,9 @@ func (b *batch) send(fd sysFD, ms []Message) (int, syscall.Errno) {
 	var r uintptr
 	var errno syscall.Errno
 	if total <= rawLimit {
-		r, _, errno = syscall.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.hdrs[0])), uintptr(len(ms)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		r, _, errno = syscall.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.hdrs[0])), uintptr(len(ms)), sendFlags, 0, 0)
 	} else {
-		r, _, errno = syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.hdrs[0])), uintptr(len(ms)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		r, _, errno = syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.hdrs[0])), uintptr(len(ms)), sendFlags, 0, 0)
 	}
 	if errno != 0 {
 		return 0, errno
@@ -124,6 +125,7 @@ func (d *descriptor) sendBatch(ms []Message, peer *Addr) (n int, err error) {
 				break
 			}
 			if raceEnabled {
+				raceRelease()
 				raceRead(chunk[i].Buf[:chunk[i].N])
 			}
 		}
@@ -156,8 +158,8 @@ func (d *descriptor) sendBatch(ms []Message, peer *Addr) (n int, err error) {
 
 // address checks a message and puts its destination into header i.
 func (b *batch) address(i int, d *descriptor, m *Message, peer *Addr) error {
-	if m.N < 0 || m.N > len(m.Buf) {
-		return invalid("message of N = " + strconv.Itoa(m.N) + " with a buffer of " + strconv.Itoa(len(m.Buf)) + " bytes")
+	if err := checkMessage(m); err != nil {
+		return err
 	}
 	hdr := &b.hdrs[i].Hdr
 	to, err := sendTarget(d, &m.Addr, peer)

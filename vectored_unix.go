@@ -1,3 +1,5 @@
+//go:build unix && !solaris && !aix
+
 package reactor
 
 import (
@@ -61,16 +63,8 @@ func (v *vector) transfer(call uintptr, fd sysFD, bufs [][]byte, skip int, flags
 		skip = 0
 	}
 	v.hdr.SetIovlen(count)
-	var r uintptr
-	if want <= rawLimit {
-		r, _, errno = syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&v.hdr)), flags)
-	} else {
-		r, _, errno = syscall.Syscall(call, uintptr(fd), uintptr(unsafe.Pointer(&v.hdr)), flags)
-	}
-	if errno != 0 {
-		return 0, want, errno
-	}
-	return int(r), want, 0
+	n, errno = message(call, fd, &v.hdr, flags, want <= rawLimit)
+	return n, want, errno
 }
 
 // vectored moves bufs until all is done, the call comes up short, or it fails.
@@ -99,16 +93,12 @@ func (d *descriptor) vectored(call uintptr, bufs [][]byte, flags uintptr, done f
 // recvv is recv into many buffers.
 func (d *descriptor) recvv(bufs [][]byte) (int, error) {
 	done := recvDone
-	if d.family == familyUnix {
-		done = recvUnixDone
+	if d.family == familyUnix || urgentUntold {
+		done = recvAgain
 	}
-	n, errno := d.vectored(unix.SYS_RECVMSG, bufs, unix.MSG_DONTWAIT, done)
+	n, errno := d.vectored(callRecvmsg, bufs, recvFlags, done)
 	if raceEnabled {
-		left := n
-		for _, b := range bufs {
-			raceWrite(b[:min(left, len(b))])
-			left -= min(left, len(b))
-		}
+		eachMoved(bufs, n, raceWrite)
 	}
 	if n > 0 && errno == unix.EAGAIN {
 		return n, nil
@@ -116,17 +106,27 @@ func (d *descriptor) recvv(bufs [][]byte) (int, error) {
 	return n, failed("recvmsg", errno)
 }
 
-func recvDone(m, want, n, total int) bool     { return m < want || n == total }
-func recvUnixDone(m, want, n, total int) bool { return m == 0 || n == total }
-func sendDone(m, want, n, total int) bool     { return n == total }
+func recvDone(m, want, n, total int) bool  { return m < want || n == total }
+func recvAgain(m, want, n, total int) bool { return m == 0 || n == total }
+func sendDone(m, want, n, total int) bool  { return n == total }
 
 // sendv is send of many buffers.
 func (d *descriptor) sendv(bufs [][]byte) (int, error) {
 	if raceEnabled {
-		for _, b := range bufs {
-			raceRead(b)
-		}
+		raceRelease()
 	}
-	n, errno := d.vectored(unix.SYS_SENDMSG, bufs, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, sendDone)
+	n, errno := d.vectored(callSendmsg, bufs, sendFlags, sendDone)
+	if raceEnabled {
+		eachMoved(bufs, n, raceRead)
+	}
 	return n, failed("sendmsg", errno)
+}
+
+// eachMoved calls f with the parts of bufs that n bytes went through.
+func eachMoved(bufs [][]byte, n int, f func([]byte)) {
+	for _, b := range bufs {
+		b = b[:min(n, len(b))]
+		f(b)
+		n -= len(b)
+	}
 }

@@ -1,0 +1,5 @@
+package reactor
+
+type pipeState struct{}
+
+func (*pipeState) close() error { return nil }
