@@ -169,10 +169,16 @@ func afdEvents(i Interest) (events uint32) {
 	if i&Priority != 0 {
 		events |= afdReceiveExpedited
 	}
-	if events != 0 {
+	if i != 0 {
+		// Those that come with a hang-up.
 		events |= afdAbort | afdConnectFail | afdLocalClose
 	}
 	return events
+}
+
+// wanted gives the readiness that the events asked for tell, but for hang-ups.
+func wanted(events uint32) (r Ready) {
+	return afdReady(events&(afdReceive|afdSend), 0)
 }
 
 // afdReady translates what AFD reports.

@@ -22,7 +22,8 @@ type osBackend = epollBackend
 const emulatedEdges = false
 
 type epollBackend struct {
-	ep, event int // the epoll instance, and the eventfd that wakes it
+	ep, event int         // the epoll instance, and the eventfd that wakes it
+	woken     atomic.Bool // the eventfd's event may be waiting in the kernel
 	slots     *slotTable
 	buf       []unix.EpollEvent // belongs to the wait under way
 	yield     yielder           // likewise
@@ -41,7 +42,7 @@ func (b *epollBackend) open(t *slotTable) error {
 		_ = unix.Close(ep)
 		return os.NewSyscallError("eventfd", err)
 	}
-	*b = epollBackend{ep: ep, event: event, slots: t}
+	b.ep, b.event, b.slots = ep, event, t
 	// With an edge each write to the eventfd is an event of its own: it need not be read.
 	if err := b.control(unix.EPOLL_CTL_ADD, uintptr(event), unix.EPOLLIN|unix.EPOLLET, wakeID); err != nil {
 		_ = b.close()
@@ -128,6 +129,11 @@ func (b *epollBackend) wait(events []Event, timeout time.Duration) (n int, err e
 	}
 	buf := b.buf[:min(len(events), len(b.buf))]
 	b.yield.before()
+	if b.woken.Load() {
+		// The event of a wake that came before would take the room of another.
+		b.calm()
+		timeout = 0
+	}
 	got, errno := epollWait(b.ep, buf, timeout)
 	if errno != 0 {
 		if errno == unix.EINTR {
@@ -140,6 +146,9 @@ func (b *epollBackend) wait(events []Event, timeout time.Duration) (n int, err e
 		token, interest, _, ok := b.slots.find(epollID(ev))
 		if !ok {
 			// The waker, or a registration that is gone.
+			if epollID(ev) == wakeID {
+				b.woken.Store(false)
+			}
 			continue
 		}
 		events[n] = Event{Token: token, Ready: pollReady(ev.Events, interest)}
@@ -151,12 +160,21 @@ func (b *epollBackend) wait(events []Event, timeout time.Duration) (n int, err e
 
 func (b *epollBackend) wake() error {
 	one := uint64(1)
+	b.woken.Store(true)
 	for {
 		_, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(b.event), uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one))
 		if errno != unix.EINTR {
 			return failed("write", errno)
 		}
 	}
+}
+
+// calm empties the eventfd: epoll leaves out what is not ready any more.
+func (b *epollBackend) calm() {
+	var count uint64
+	b.woken.Store(false)
+	// EAGAIN says that the write is still to come: then its event is, too.
+	syscall.RawSyscall(unix.SYS_READ, uintptr(b.event), uintptr(unsafe.Pointer(&count)), unsafe.Sizeof(count))
 }
 
 func (b *epollBackend) close() error {

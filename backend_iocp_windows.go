@@ -39,6 +39,10 @@ type iocpBackend struct {
 	zombies int      // watches whose registration is gone and whose packet is not there yet
 	kept    []overlappedEntry
 
+	nextPipe uintptr // key
+	soft     []*watch
+	softTurn bool // the pipes came first last time
+
 	buf   []overlappedEntry // belongs to the wait under way
 	yield yielder           // likewise
 }
@@ -57,12 +61,16 @@ func (b *iocpBackend) open(t *slotTable) error {
 		return err
 	}
 	b.port, b.slots, b.probe = port, t, probe
+	b.nextPipe = keyPipe
 	b.byFD = make(map[uintptr]*watch)
 	b.watches = newWatchTable()
 	return nil
 }
 
 func (b *iocpBackend) register(id slotID, t target, interest Interest, mode Mode) error {
+	if t.d != nil && t.d.pipe != nil {
+		return b.registerPipe(id, t, interest, mode)
+	}
 	base, err := baseHandle(t.fd)
 	if err != nil {
 		return err
@@ -82,42 +90,65 @@ func (b *iocpBackend) register(id slotID, t target, interest Interest, mode Mode
 		return err
 	}
 	w := b.watches.take()
-	w.id, w.fd, w.base, w.mask, w.helper = id, t.fd, base, eventsOf(t), helper
-	w.set(t, interest, mode)
+	w.fd, w.base, w.mask, w.helper = t.fd, base, eventsOf(t), helper
+	b.assign(w, id, t, interest, mode)
 	if err := b.arm(w); err != nil {
 		b.release(w)
 		return err
 	}
-	for uint32(len(b.bySlot)) <= id.index() {
-		b.bySlot = append(b.bySlot, nil)
-	}
-	b.bySlot[id.index()] = w
+	b.place(w)
 	b.byFD[t.fd] = w
 	return nil
+}
+
+// assign gives a watch what its registration says. The token is kept with it: an event that was asked for before is not to carry
+// the one that Reregister is about to give.
+func (b *iocpBackend) assign(w *watch, id slotID, t target, interest Interest, mode Mode) {
+	w.id = id
+	w.token, _, _, _ = b.slots.find(id)
+	w.set(t, interest, mode)
+}
+
+// place makes a watch that of its slot.
+func (b *iocpBackend) place(w *watch) {
+	for uint32(len(b.bySlot)) <= w.id.index() {
+		b.bySlot = append(b.bySlot, nil)
+	}
+	b.bySlot[w.id.index()] = w
 }
 
 func (b *iocpBackend) reregister(id slotID, t target, interest Interest, mode Mode) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	w := b.find(id)
+	w := b.bySlot[id.index()]
 	if w == nil {
 		return ErrNotRegistered
+	}
+	if w.pipe != nil {
+		if interest&Priority != 0 {
+			return unsupported("Priority of a named pipe")
+		}
+		w.id = id
+		b.assign(w, id, t, interest, mode)
+		b.soften(w)
+		return nil
 	}
 	if w.closedBehindUs() {
 		_ = b.drop(w)
 		return ErrNotRegistered
 	}
-	before := w.arming
-	w.set(t, interest, mode)
+	before, token := w.arming, w.token
+	b.assign(w, id, t, interest, mode)
 	err := b.arm(w)
 	switch {
 	case err == nil:
+		w.id = id
 		return nil
 	case w.dead:
 		_ = b.drop(w)
 		return ErrNotRegistered
 	}
-	w.arming = before
+	w.arming, w.token = before, token
 	return err
 }
 
@@ -136,6 +167,12 @@ func (b *iocpBackend) rearm(id slotID, direction Interest) {
 	defer b.mu.Unlock()
 	w := b.find(id)
 	if w == nil {
+		return
+	}
+	if w.pipe != nil {
+		if w.rearm(direction) {
+			b.soften(w)
+		}
 		return
 	}
 	w.stale = w.inFlight
@@ -170,24 +207,37 @@ func (b *iocpBackend) wait(events []Event, timeout time.Duration) (int, error) {
 	if room := min(len(events), maxEntries); room > len(b.buf) {
 		b.buf = make([]overlappedEntry, room)
 	}
-	buf := b.buf[:min(len(events), len(b.buf))]
 	for {
-		n, err := b.begin(events, timeout)
-		if n > 0 || err != nil {
-			return n, err
+		n, pipesFirst, ready, err := b.begin(events, timeout)
+		if err != nil {
+			return 0, err
 		}
-		got, errno := dequeue(b.port, buf, milliseconds(timeout))
-		n = b.end(buf[:got], events)
+		if ready {
+			timeout = 0
+		}
+		came := false
+		for more := n < len(events); more; timeout = 0 {
+			buf := b.buf[:min(len(events)-n, len(b.buf))]
+			got, errno := dequeue(b.port, buf, milliseconds(timeout))
+			n = b.collect(buf[:got], events, n)
+			if errno != 0 && n == 0 {
+				b.end(nil, 0)
+				return 0, os.NewSyscallError("GetQueuedCompletionStatusEx", errno)
+			}
+			came = came || got > 0
+			// Some packets make no event: there may be more than what has come.
+			more = int(got) == len(buf) && n < len(events)
+		}
+		if pipesFirst {
+			b.end(nil, 0)
+		} else {
+			n = b.end(events, n)
+		}
 		b.yield.after(n)
-		switch {
-		case n > 0:
+		if n > 0 || !came {
 			return n, nil
-		case errno != 0:
-			return 0, os.NewSyscallError("GetQueuedCompletionStatusEx", errno)
-		case got == 0:
-			return 0, nil
 		}
-		// All that came is dropped, and there may be more.
+		// All that came was dropped. What that has left to be armed may be ready.
 		timeout = 0
 	}
 }
@@ -195,38 +245,49 @@ func (b *iocpBackend) wait(events []Event, timeout time.Duration) (int, error) {
 // maxEntries bounds the buffer for packets.
 const maxEntries = 1024
 
-// begin is the part of wait before the port: it arms what is to be armed. What reap kept comes first.
-func (b *iocpBackend) begin(events []Event, timeout time.Duration) (n int, err error) {
+// begin is the part of wait before the port. It arms what is to be armed, and makes events of the packets that reap kept and, in
+// turn with the port, of the pipes. ready says that wait is not to block.
+func (b *iocpBackend) begin(events []Event, timeout time.Duration) (n int, pipesFirst, ready bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for len(b.kept) > 0 && n == 0 {
-		taken := min(len(b.kept), len(events))
-		for i := range b.kept[:taken] {
-			n = b.complete(&b.kept[i], events, n)
-		}
-		b.kept = b.kept[:copy(b.kept, b.kept[taken:])]
-	}
-	if n > 0 {
-		return n, nil
-	}
 	b.inWait = true
 	if err := b.flush(); err != nil {
 		b.inWait = false
-		return 0, err
+		return 0, false, false, err
 	}
-	b.blocked = timeout != 0
-	return 0, nil
+	taken := min(len(b.kept), len(events))
+	for i := range b.kept[:taken] {
+		n = b.complete(&b.kept[i], events, n)
+	}
+	b.kept = b.kept[:copy(b.kept, b.kept[taken:])]
+	ready = taken > 0 || len(b.soft) > 0
+	if len(b.soft) > 0 {
+		if b.softTurn = !b.softTurn; b.softTurn {
+			pipesFirst = true
+			n = b.harvest(events, n)
+		}
+	}
+	b.blocked = timeout != 0 && !ready
+	return n, pipesFirst, ready, nil
 }
 
-// end is the part of wait after it.
-func (b *iocpBackend) end(entries []overlappedEntry, events []Event) (n int) {
+// collect makes events of packets.
+func (b *iocpBackend) collect(entries []overlappedEntry, events []Event, n int) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.inWait, b.blocked = false, false
+	b.blocked = false
 	for i := range b.arrived(entries) {
 		n = b.complete(&entries[i], events, n)
 	}
 	return n
+}
+
+// end is the part of wait after the port. It makes events of the pipes.
+func (b *iocpBackend) end(events []Event, n int) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.inWait, b.blocked = false, false
+	return b.harvest(events, n)
 }
 
 // flush arms what was queued. What fails stays queued, unless its socket is gone.
@@ -252,6 +313,10 @@ func (b *iocpBackend) complete(e *overlappedEntry, events []Event, n int) int {
 		b.woken.Store(false)
 		return n
 	}
+	if e.key >= keyPipe {
+		b.completePipe(e)
+		return n
+	}
 	w := b.watches.at(e.overlapped)
 	w.inFlight = false
 	if w.gone {
@@ -266,21 +331,28 @@ func (b *iocpBackend) complete(e *overlappedEntry, events []Event, n int) int {
 	}
 	wants := w.wants()
 	reported &= wants
-	if reported != 0 && (w.mode != Edge || w.stale) {
+	if reported != 0 && (w.mode != Edge || w.stale || afdReady(reported, 0)&wanted(wants) != wanted(wants)) {
 		// Since the poll completed the source may have become ready in the other direction too, or been read.
 		reported = b.look(w, wants)
 	}
-	ready := afdReady(reported, w.interest)
-	token, _, _, ok := b.slots.find(w.id)
-	if ready != 0 && ok {
-		w.fired(ready)
-		events[n] = Event{Token: token, Ready: ready}
-		n++
+	if ready := afdReady(reported, w.interest); ready != 0 {
+		n = b.tell(w, ready, events, n)
 	}
 	if w.asks() != 0 {
 		b.enqueue(w)
 	}
 	return n
+}
+
+// tell puts the event of a watch at events[n].
+func (b *iocpBackend) tell(w *watch, ready Ready, events []Event, n int) int {
+	if _, _, _, ok := b.slots.find(w.id); !ok {
+		// The registration is about to go.
+		return n
+	}
+	w.fired(ready)
+	events[n] = Event{Token: w.token, Ready: ready}
+	return n + 1
 }
 
 func (b *iocpBackend) wake() error {
@@ -300,14 +372,20 @@ func (b *iocpBackend) close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.helpers.cancel()
+	b.detachPipes()
+	for i := range b.kept {
+		if b.kept[i].key >= keyPipe {
+			b.completePipe(&b.kept[i])
+		}
+	}
 	b.drain()
 	b.helpers.close()
 	err := b.probe.close()
 	if cerr := windows.CloseHandle(b.port); err == nil {
 		err = os.NewSyscallError("CloseHandle", cerr)
 	}
-	b.watches.close()
-	b.bySlot, b.byFD, b.queue, b.kept = nil, nil, nil, nil
+	b.watches.close(b.busy())
+	b.bySlot, b.byFD, b.queue, b.kept, b.soft = nil, nil, nil, nil, nil
 	return err
 }
 

@@ -1,4 +1,4 @@
-//go:build reactor_poll && linux
+//go:build aix || (reactor_poll && unix)
 
 package reactor
 
@@ -38,7 +38,7 @@ type pollBackend struct {
 
 func (b *pollBackend) open(t *slotTable) error {
 	var fds [2]int
-	if err := wakePipe(&fds); err != nil {
+	if err := pipe(&fds); err != nil {
 		return err
 	}
 	*b = pollBackend{slots: t, wakeR: fds[0], wakeW: fds[1]}
@@ -149,7 +149,8 @@ func (b *pollBackend) update(index uint32, r *registration) {
 	}
 	at := b.place[index]
 	asks := r.asks()
-	events := pollEvents(asks)
+	entry := unix.PollFd{Fd: int32(r.fd)}
+	setBits(&entry.Events, pollEvents(asks))
 	switch {
 	case asks == 0 && at == 0:
 	case asks == 0:
@@ -160,26 +161,15 @@ func (b *pollBackend) update(index uint32, r *registration) {
 		b.set, b.slot = b.set[:last], b.slot[:last]
 	case at == 0:
 		b.place[index] = int32(len(b.set))
-		b.set = append(b.set, unix.PollFd{Fd: int32(r.fd), Events: events})
+		b.set = append(b.set, entry)
 		b.slot = append(b.slot, index)
 	default:
-		b.set[at] = unix.PollFd{Fd: int32(r.fd), Events: events}
+		b.set[at] = entry
 	}
 }
 
-// pollEvents translates directions to what poll(2) is asked for. A hang-up is not asked for: it is told always.
-func pollEvents(i Interest) (events int16) {
-	if i&Readable != 0 {
-		events |= unix.POLLIN | unix.POLLRDHUP
-	}
-	if i&Writable != 0 {
-		events |= unix.POLLOUT
-	}
-	if i&Priority != 0 {
-		events |= unix.POLLPRI
-	}
-	return events
-}
+// setBits sets a field of struct pollfd, whose sign differs.
+func setBits[T int16 | uint16](field *T, bits uint16) { *field = T(bits) }
 
 func (b *pollBackend) wait(events []Event, timeout time.Duration) (int, error) {
 	b.yield.before()
@@ -256,10 +246,6 @@ func (b *pollBackend) close() error {
 func (b *pollBackend) name() string { return "poll" }
 func (b *pollBackend) fd() uintptr  { return ^uintptr(0) }
 
-func wakePipe(fds *[2]int) error {
-	return os.NewSyscallError("pipe2", unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC))
-}
-
 // drainPipe takes the one byte that is in the pipe.
 func drainPipe(fd int) error {
 	var b [1]byte
@@ -269,15 +255,4 @@ func drainPipe(fd int) error {
 			return os.NewSyscallError("read", err)
 		}
 	}
-}
-
-// A fileIdentity tells one open file from the next that has its number.
-type fileIdentity struct{ dev, ino uint64 }
-
-func identify(fd uintptr) (fileIdentity, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(fd), &st); err != nil {
-		return fileIdentity{}, os.NewSyscallError("fstat", err)
-	}
-	return fileIdentity{uint64(st.Dev), uint64(st.Ino)}, nil
 }

@@ -1,4 +1,4 @@
-//go:build !linux && !windows && !wasip1
+//go:build !unix && !windows && !wasip1
 
 package reactor
 

@@ -42,10 +42,15 @@ type oneoffBackend struct {
 	watch  []uint32      // the slots that have subscriptions, in no order
 	round  uint32        // counts the looks
 	first  int           // where the next look for events begins: everybody gets a turn
-	idle   bool          // the last slice found nothing
-	nap    time.Duration // the next slice of a blind runtime
-	guess  time.Time     // when it may next be guessed that what cannot be tested is ready
-	yield  yielder
+	// unlikely is where the next look among those for which nothing speaks begins, and unlikelyFirst says that they
+	// had no room last time.
+	unlikely      int
+	unlikelyFirst bool
+
+	idle  bool          // the last slice found nothing
+	nap   time.Duration // the next slice of a blind runtime
+	guess time.Time     // when it may next be guessed that what cannot be tested is ready
+	yield yielder
 }
 
 // A oneoffExtra is what a registration has beside what every backend needs.
@@ -53,6 +58,7 @@ type oneoffExtra struct {
 	places [2]int32 // in set, to read and to write; 0: not there
 	watch  int32    // in watch, from 1 on
 	round  uint32   // the last look that came to it
+	fired  uint32   // the last look that made an event of it
 	reads  readTest
 	fresh  bool // a guess is due at once
 }
@@ -262,26 +268,70 @@ func (b *oneoffBackend) poll(events []Event, slice time.Duration) (n int, err er
 		return 0, failed("poll_oneoff", errno)
 	}
 	b.round++
-	out := b.out[:min(int(got), len(b.out))]
+	return b.sift(events, b.out[:min(int(got), len(b.out))]), nil
+}
+
+// sift tests what poll_oneoff reported. A runtime that reports idle connections beside a ready one would have them all tested
+// each time, at more than its own cost. So what is likely comes first; of edges and oneshots for which nothing speaks, where
+// others are ready, only a part is tested at each look, in turn.
+func (b *oneoffBackend) sift(events []Event, out []wasiEvent) (n int) {
+	unlikelyFirst := b.unlikelyFirst
+	b.unlikelyFirst = false
+	if unlikelyFirst {
+		n = b.siftUnlikely(events, out, true)
+	}
 	for k := range out {
 		at := (b.first + k) % len(out)
 		ev := &out[at]
-		if ev.tag == wasiEventClock {
-			continue
-		}
 		index := uint32(ev.userdata >> 1)
-		if b.extras[index].round == b.round {
-			// Its other side was here.
+		if ev.tag == wasiEventClock || b.extras[index].round == b.round || !b.likely(index, ev) {
 			continue
 		}
-		b.extras[index].round = b.round
 		if n == len(events) {
 			b.first = at
-			return n, nil
+			b.unlikelyFirst = true
+			return n
 		}
+		b.extras[index].round = b.round
 		n += b.report(events[n:], index, b.judge(index, ev))
 	}
-	return n, nil
+	if !unlikelyFirst {
+		n += b.siftUnlikely(events[n:], out, n > 0)
+	}
+	return n
+}
+
+// siftUnlikely tests those that nothing speaks for: all of them until one is ready, and then, or at once if so told, no more
+// than a part.
+func (b *oneoffBackend) siftUnlikely(events []Event, out []wasiEvent, part bool) (n int) {
+	left := max(minPart, len(out)/8)
+	for k := range out {
+		at := (b.unlikely + k) % len(out)
+		ev := &out[at]
+		index := uint32(ev.userdata >> 1)
+		if ev.tag == wasiEventClock || b.extras[index].round == b.round || b.likely(index, ev) {
+			continue
+		}
+		if n == len(events) || left <= 0 && (part || n > 0) {
+			b.unlikely = at
+			break
+		}
+		left--
+		b.extras[index].round = b.round
+		n += b.report(events[n:], index, b.judge(index, ev))
+	}
+	return n
+}
+
+// minPart is how many idle connections may always be tested.
+const minPart = 64
+
+// likely reports whether something speaks for a registration's being ready, or it must not be passed over: a level is due at
+// each look.
+func (b *oneoffBackend) likely(index uint32, ev *wasiEvent) bool {
+	r := &b.regs.all[index]
+	return ev.tag != wasiEventRead || ev.nbytes > 1 || ev.errno != 0 || ev.flags != 0 ||
+		r.mode == Level || r.armed&Writable != 0 || b.extras[index].reads != testPeek || b.round-b.extras[index].fired < 8
 }
 
 // report makes an event of what a registration is ready for, if anything.
@@ -299,6 +349,7 @@ func (b *oneoffBackend) report(events []Event, index uint32, ready Ready) int {
 	} else {
 		b.regs.fired(r, ready)
 	}
+	b.extras[index].fired = b.round
 	events[0] = Event{Token: token, Ready: ready}
 	return 1
 }
@@ -313,7 +364,12 @@ func (b *oneoffBackend) judge(index uint32, ev *wasiEvent) Ready {
 		return b.broken(r)
 	}
 	var ready Ready
-	if r.armed&Readable != 0 {
+	switch {
+	case r.armed&Readable == 0:
+	case ev.tag == wasiEventRead && ev.nbytes > 1 && b.extras[index].reads == testPeek:
+		// It counts what is there, and 1 may stand for nothing.
+		ready |= ReadyReadable
+	default:
 		ready |= b.readable(index, r)
 	}
 	if ev.flags&wasiHangUp != 0 {

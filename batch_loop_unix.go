@@ -2,14 +2,12 @@
 
 package reactor
 
-import "sync/atomic"
-
 // Batches on systems without recvmmsg(2) and sendmmsg(2), or with ones that are such loops themselves.
 
-func (d *descriptor) recvBatch(ms []Message, _ bool, path *atomic.Pointer[string]) (int, error) {
+func (d *descriptor) recvBatch(ms []Message, _ bool, paths *pathCache) (int, error) {
 	for n := range ms {
 		m := &ms[n]
-		got, from, err := d.recvFrom(m.Buf, false, path)
+		got, from, err := d.recvFrom(m.Buf, false, paths)
 		if err != nil {
 			if err == ErrWouldBlock && n > 0 {
 				return n, nil

@@ -5,7 +5,6 @@ package reactor
 import (
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -79,7 +78,7 @@ func (b *batch) send(fd sysFD, ms []Message) (int, syscall.Errno) {
 
 // recvBatch fills ms until it is full, or nothing is left. On a connected socket a call that comes up short may have met an
 // error, which the next one tells: it is asked for, because no event would come for it.
-func (d *descriptor) recvBatch(ms []Message, connected bool, path *atomic.Pointer[string]) (n int, err error) {
+func (d *descriptor) recvBatch(ms []Message, connected bool, paths *pathCache) (n int, err error) {
 	b := batches.Get().(*batch)
 	defer batches.Put(b)
 	proto := d.protocol()
@@ -99,7 +98,7 @@ func (d *descriptor) recvBatch(ms []Message, connected bool, path *atomic.Pointe
 		for i := range chunk[:m] {
 			msg := &chunk[i]
 			msg.N = int(b.hdrs[i].Len)
-			msg.Addr = decode(&b.names[i], b.hdrs[i].Hdr.Namelen, proto, msg.Addr.path, path)
+			msg.Addr = decode(&b.names[i], b.hdrs[i].Hdr.Namelen, proto, paths)
 			if raceEnabled {
 				raceWrite(msg.Buf[:msg.N])
 			}

@@ -76,7 +76,7 @@ func (d *descriptor) accept() (sysFD, Addr, error) {
 		fd, errno := d.acceptOnce(&sa, &length)
 		switch errno {
 		case 0:
-			return fd, decode(&sa, length, d.protocol(), "", nil), nil
+			return fd, decode(&sa, length, d.protocol(), nil), nil
 		case unix.EINTR:
 			continue
 		}
@@ -150,7 +150,7 @@ func (d *descriptor) sendv(bufs [][]byte) (n int, err error) {
 
 // toSockaddr makes the value that package unix wants.
 func toSockaddr(sa *unix.RawSockaddrAny, length uint32) unix.Sockaddr {
-	a := decode(sa, length, protoNone, "", nil)
+	a := decode(sa, length, protoNone, nil)
 	switch int(sa.Addr.Family) {
 	case unix.AF_INET:
 		return &unix.SockaddrInet4{Port: int(a.port), Addr: [4]byte(a.ip[:4])}

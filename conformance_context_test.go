@@ -123,7 +123,7 @@ func TestWaitContextOfTheBackgroundIsWait(t *testing.T) {
 	p := newPoll(t)
 	w, err := reactor.NewWaker(p, 3)
 	check(t, "NewWaker", err)
-	for _, ctx := range []context.Context{context.Background(), context.TODO(), context.WithValue(context.Background(), p, 1)} {
+	for _, ctx := range []context.Context{context.Background(), context.WithValue(context.Background(), p, 1)} {
 		result := contextBackground(t, ctx, p, -1)
 		goesOn(t, result)
 		check(t, "Wake", w.Wake())

@@ -1,3 +1,5 @@
+//go:build !reactor_poll
+
 package reactor
 
 import "golang.org/x/sys/unix"

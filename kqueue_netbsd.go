@@ -1,3 +1,5 @@
+//go:build !reactor_poll
+
 package reactor
 
 // kqueue(2)'s numbers that not every system has, and that package unix does not have for this one: <sys/event.h> of NetBSD 10.

@@ -1,4 +1,4 @@
-//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+//go:build (darwin || dragonfly || freebsd || linux || netbsd || openbsd) && !reactor_poll
 
 package reactor
 
@@ -171,6 +171,23 @@ func (p *kqueuePending) addToken(token uint64, ready Ready) {
 		}
 	}
 	p.events = append(p.events, pendingEvent{slotID(token), ready})
+}
+
+// refresh prepares for asking the kernel again, and reports whether there is something that it would not tell again. What a
+// level left over it tells again if that is still so: only the turn is kept.
+func (p *kqueuePending) refresh(slots *slotTable) (certain bool) {
+	for i := range p.events {
+		e := &p.events[i]
+		if e.asynchronous() {
+			certain = true
+			continue
+		}
+		if _, _, mode, ok := slots.find(e.id); !ok || mode == Level {
+			e.ready = 0
+		}
+		certain = certain || e.ready != 0
+	}
+	return certain
 }
 
 // deliver moves what fits to events, the oldest first.

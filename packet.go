@@ -17,8 +17,8 @@ import (
 type PacketConn struct {
 	descriptor
 	peer atomic.Pointer[Addr] // where the socket is connected to
-	// path is the last sender's: a Unix peer that sends again costs no allocation.
-	path atomic.Pointer[string]
+	// paths are those of the Unix peers that sent before.
+	paths pathCache
 }
 
 var (
@@ -133,7 +133,7 @@ func (c *PacketConn) receive(p []byte, peek bool) (n int, from Addr, err error) 
 	if len(p) > 0 {
 		if c.has(stateReadShut) {
 			err = io.EOF
-		} else if n, from, err = c.recvFrom(p, peek, &c.path); err != nil {
+		} else if n, from, err = c.recvFrom(p, peek, &c.paths); err != nil {
 			err = c.readEnd(err)
 		}
 	}
@@ -248,7 +248,7 @@ func (c *PacketConn) ReadBatch(ms []Message) (n int, err error) {
 		if c.has(stateReadShut) {
 			err = io.EOF
 		} else {
-			if n, err = c.recvBatch(ms, c.peer.Load() != nil, &c.path); n < len(ms) && err == nil {
+			if n, err = c.recvBatch(ms, c.peer.Load() != nil, &c.paths); n < len(ms) && err == nil {
 				c.rearm(Readable)
 			}
 			if err != nil {

@@ -19,7 +19,8 @@ type backend interface {
 	open(t *slotTable) error
 	// register adds a descriptor. id is what the kernel carries; target tells about the descriptor.
 	register(id slotID, target target, interest Interest, mode Mode) error
-	// reregister changes, and arms anew, what register added.
+	// reregister changes, and arms anew, what register added. The id has the same slot and the next generation; on failure
+	// the old one stays.
 	reregister(id slotID, target target, interest Interest, mode Mode) error
 	// deregister removes it. Where the owner closed the descriptor behind our back, that is no error.
 	deregister(id slotID, target target) error
@@ -72,8 +73,8 @@ type Poll struct {
 }
 
 type borrowedSource struct {
-	id  slotID
-	src Source
+	slot uint32
+	src  Source
 }
 
 // The zero Poll is a closed one.
@@ -153,7 +154,7 @@ func (p *Poll) Register(src Source, token Token, interest Interest, mode Mode) e
 // bury removes the registration of a borrowed descriptor whose number now belongs to another: its owner closed it.
 func (p *Poll) bury(fd uintptr) {
 	if b, dead := p.borrowed[fd]; dead {
-		p.slots.remove(b.id.index())
+		p.slots.remove(b.slot)
 		delete(p.borrowed, fd)
 	}
 }
@@ -173,7 +174,7 @@ func (p *Poll) registerBorrowed(fd uintptr, src Source, token Token, interest In
 	if p.borrowed == nil {
 		p.borrowed = make(map[uintptr]borrowedSource)
 	}
-	p.borrowed[fd] = borrowedSource{id, src}
+	p.borrowed[fd] = borrowedSource{id.index(), src}
 	return nil
 }
 
@@ -213,18 +214,20 @@ func (p *Poll) reregisterBorrowed(fd uintptr, token Token, interest Interest, mo
 	if !ok {
 		return ErrNotRegistered
 	}
-	err := p.change(b.id, target{fd: fd}, token, interest, mode)
+	err := p.change(p.slots.id(b.slot), target{fd: fd}, token, interest, mode)
 	if err == ErrNotRegistered {
 		p.bury(fd)
 	}
 	return err
 }
 
-// change sets the slot before the kernel arms, so that an event finds what it was armed for.
+// change gives the registration a new generation: an event that was on its way belongs to what it was before, and must not
+// pass for one of a oneshot that is armed now. The slot is set before the kernel arms, so that an event finds what it was
+// armed for; arming tells what is ready again, so that nothing is lost.
 func (p *Poll) change(id slotID, t target, token Token, interest Interest, mode Mode) error {
 	oldToken, oldInterest, oldMode, _ := p.slots.find(id)
-	p.slots.set(id, token, interest, mode)
-	err := p.be.reregister(id, t, interest, mode)
+	next := p.slots.set(id.next(), token, interest, mode)
+	err := p.be.reregister(next, t, interest, mode)
 	if err != nil {
 		p.slots.set(id, oldToken, oldInterest, oldMode)
 	}
@@ -275,9 +278,10 @@ func (p *Poll) deregisterBorrowed(fd uintptr, src Source) error {
 	if !ok {
 		return ErrNotRegistered
 	}
-	p.slots.remove(b.id.index())
+	id := p.slots.id(b.slot)
+	p.slots.remove(b.slot)
 	delete(p.borrowed, fd)
-	return p.be.deregister(b.id, target{fd: fd})
+	return p.be.deregister(id, target{fd: fd})
 }
 
 // deregisterClosed finds the registration of a source that lost its descriptor.
@@ -289,9 +293,10 @@ func (p *Poll) deregisterClosed(src Source, cause error) error {
 	}
 	for fd, b := range p.borrowed {
 		if b.src == src {
-			p.slots.remove(b.id.index())
+			id := p.slots.id(b.slot)
+			p.slots.remove(b.slot)
 			delete(p.borrowed, fd)
-			return p.be.deregister(b.id, target{fd: ^uintptr(0)})
+			return p.be.deregister(id, target{fd: ^uintptr(0)})
 		}
 	}
 	return cause

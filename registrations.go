@@ -1,4 +1,4 @@
-//go:build (reactor_poll && linux) || wasip1
+//go:build aix || solaris || (reactor_poll && unix) || wasip1
 
 package reactor
 

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build aix || linux || solaris || (reactor_poll && unix)
 
 package reactor
 
@@ -16,11 +16,11 @@ func pollReady(e uint32, interest Interest) Ready {
 	if e&unix.POLLPRI != 0 {
 		r |= ReadyPriority
 	}
-	const closing = unix.POLLRDHUP | unix.POLLHUP | unix.POLLERR
+	const closing = pollRDHUP | unix.POLLHUP | unix.POLLERR
 	if e&closing == 0 {
 		return r
 	}
-	if e&(unix.POLLRDHUP|unix.POLLHUP) != 0 {
+	if e&(pollRDHUP|unix.POLLHUP) != 0 {
 		r |= ReadyReadClosed
 	}
 	// An error alone is how a pipe tells its writer that the readers are gone.

@@ -21,6 +21,9 @@ type slotID uint64
 func (id slotID) index() uint32      { return uint32(id) }
 func (id slotID) generation() uint32 { return uint32(id >> 32) }
 
+// next is the same slot in its next generation.
+func (id slotID) next() slotID { return id + 1<<32 }
+
 const (
 	slotChunkBits = 9
 	slotChunkLen  = 1 << slotChunkBits
@@ -56,11 +59,14 @@ func (t *slotTable) add(token Token, interest Interest, mode Mode) slotID {
 	return t.set(slotID(s.state.Load()>>32<<32|uint64(index)), token, interest, mode)
 }
 
-// set changes what a taken slot holds, and gives its id.
+// set changes what a taken slot holds, and gives its id: the one that it is given.
 func (t *slotTable) set(id slotID, token Token, interest Interest, mode Mode) slotID {
 	s := t.at(id.index())
+	generation := uint64(id) >> 32 << 32
+	// The generation first: whoever has read the one before does not take the token for its own.
+	s.state.Store(generation)
 	s.token.Store(uintptr(token))
-	s.state.Store(uint64(id)>>32<<32 | uint64(mode)<<slotModeShift | uint64(interest))
+	s.state.Store(generation | uint64(mode)<<slotModeShift | uint64(interest))
 	return id
 }
 

@@ -6,7 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net"
-	"sync/atomic"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -35,7 +35,7 @@ func (a *Addr) encode(sa *unix.RawSockaddrAny, family addrFamily) (uint32, error
 		*sau = unix.RawSockaddrUnix{Family: unix.AF_UNIX}
 		path := sockaddrPath(sau)
 		if len(a.path) > len(path) {
-			return 0, &net.AddrError{Err: "path too long", Addr: a.path}
+			return 0, &net.AddrError{Err: "path too long", Addr: strings.Clone(a.path)}
 		}
 		n := copy(path, a.path)
 		if abstractNames && n > 0 && path[0] == '@' {
@@ -48,9 +48,9 @@ func (a *Addr) encode(sa *unix.RawSockaddrAny, family addrFamily) (uint32, error
 		setSockaddrLen(sa, length)
 		return length, nil
 	case a.family == familyNone:
-		return 0, &net.AddrError{Err: "missing host", Addr: a.String()}
+		return 0, &net.AddrError{Err: "missing host", Addr: strings.Clone(a.String())}
 	}
-	return 0, &net.AddrError{Err: "address of a family that the socket is not of", Addr: a.String()}
+	return 0, &net.AddrError{Err: "address of a family that the socket is not of", Addr: strings.Clone(a.String())}
 }
 
 // mappedIPv4 gives the IPv6 address that stands for an IPv4 one: RFC 4291, 2.5.5.2.
@@ -58,8 +58,8 @@ func mappedIPv4(ip [16]byte) [16]byte {
 	return [16]byte{10: 0xff, 11: 0xff, 12: ip[0], 13: ip[1], 14: ip[2], 15: ip[3]}
 }
 
-// decode reads what the kernel wrote into sa. A path that is equal to known, or to the one in cache, is not copied again.
-func decode(sa *unix.RawSockaddrAny, length uint32, proto protocol, known string, cache *atomic.Pointer[string]) Addr {
+// decode reads what the kernel wrote into sa. A path that is in paths, if there are some, is not copied again.
+func decode(sa *unix.RawSockaddrAny, length uint32, proto protocol, paths *pathCache) Addr {
 	if length < uint32(unsafe.Offsetof(sa.Addr.Family)+unsafe.Sizeof(sa.Addr.Family)) || sa.Addr.Family == unix.AF_UNSPEC {
 		if proto == protoUnixgram || proto == protoUnix {
 			return Addr{proto: proto, family: familyUnix}
@@ -86,7 +86,7 @@ func decode(sa *unix.RawSockaddrAny, length uint32, proto protocol, known string
 		sau := (*unix.RawSockaddrUnix)(unsafe.Pointer(sa))
 		path := sockaddrPath(sau)
 		path = path[:min(uint32(len(path)), length-uint32(unsafe.Offsetof(sau.Path)))]
-		return Addr{proto: proto, family: familyUnix, path: pathString(path, known, cache)}
+		return Addr{proto: proto, family: familyUnix, path: pathString(path, paths)}
 	}
 	return Addr{}
 }
@@ -95,30 +95,19 @@ func sockaddrPath(sa *unix.RawSockaddrUnix) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&sa.Path[0])), len(sa.Path))
 }
 
-func pathString(path []byte, known string, cache *atomic.Pointer[string]) string {
+func pathString(path []byte, paths *pathCache) string {
 	if len(path) == 0 {
 		return ""
 	}
 	if path[0] == 0 {
-		if !abstractNames {
-			return ""
-		}
 		path[0] = '@'
 	} else if end := bytes.IndexByte(path, 0); end >= 0 {
 		path = path[:end]
 	}
-	if string(path) == known {
-		return known
-	}
-	if cache == nil {
+	if paths == nil {
 		return string(path)
 	}
-	if s := cache.Load(); s != nil && *s == string(path) {
-		return *s
-	}
-	s := string(path)
-	cache.Store(&s)
-	return s
+	return paths.intern(path)
 }
 
 // Ports are in the network's order.
@@ -143,5 +132,5 @@ func (d *descriptor) nameBy(call uintptr) Addr {
 	if takeAddress(call, d.fd, &sa, &length) != 0 {
 		return Addr{}
 	}
-	return decode(&sa, length, d.protocol(), "", nil)
+	return decode(&sa, length, d.protocol(), nil)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"net"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -136,7 +135,7 @@ func (d *descriptor) nameBy(call uintptr) Addr {
 }
 
 // recvFrom takes a datagram, or looks at it, and tells its sender.
-func (d *descriptor) recvFrom(p []byte, peek bool, _ *atomic.Pointer[string]) (int, Addr, error) {
+func (d *descriptor) recvFrom(p []byte, peek bool, _ *pathCache) (int, Addr, error) {
 	var sa sockaddr
 	length := int32(len(sa))
 	flags := uintptr(0)

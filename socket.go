@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -199,7 +200,8 @@ func handOver[T any](d *descriptor, file func(*os.File) (T, error), closeOurs fu
 	return t, nil
 }
 
-// sendTarget says where a datagram for to goes: nil is the connected peer.
+// sendTarget says where a datagram for to goes: nil is the connected peer. The errors hold copies, lest the caller's messages
+// escape to the heap.
 func sendTarget(d *descriptor, to, peer *Addr) (*Addr, error) {
 	switch {
 	case *to == Addr{}:
@@ -209,11 +211,11 @@ func sendTarget(d *descriptor, to, peer *Addr) (*Addr, error) {
 		return nil, nil
 	case peer != nil:
 		if *to != *peer {
-			return nil, &net.AddrError{Err: "not the connected peer's address", Addr: to.String()}
+			return nil, &net.AddrError{Err: "not the connected peer's address", Addr: strings.Clone(to.String())}
 		}
 		return nil, nil
 	case to.proto != d.protocol():
-		return nil, &net.AddrError{Err: "address of the network " + to.Network() + " for a socket of " + d.protocol().String(), Addr: to.String()}
+		return nil, &net.AddrError{Err: "address of the network " + to.Network() + " for a socket of " + d.protocol().String(), Addr: strings.Clone(to.String())}
 	case to.family == familyUnix && to.path == "":
 		return nil, &net.AddrError{Err: "an unnamed socket cannot be written to"}
 	}

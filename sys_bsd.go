@@ -35,7 +35,7 @@ func (d *descriptor) accept() (sysFD, Addr, error) {
 		fd, errno := d.acceptOnce(&sa, &length)
 		switch errno {
 		case 0:
-			return fd, decode(&sa, length, d.protocol(), "", nil), nil
+			return fd, decode(&sa, length, d.protocol(), nil), nil
 		case unix.EINTR:
 			continue
 		}

@@ -68,7 +68,7 @@ func (d *descriptor) accept() (sysFD, Addr, error) {
 		fd, errno := d.acceptBy(unix.SYS_ACCEPT4, &sa, &length, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		switch errno {
 		case 0:
-			return fd, decode(&sa, length, d.protocol(), "", nil), nil
+			return fd, decode(&sa, length, d.protocol(), nil), nil
 		case unix.EINTR:
 			continue
 		}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
-	"sync/atomic"
 )
 
 // The sockets of systems that have no backend yet: every way to one says that there is none.
@@ -67,10 +66,10 @@ func (d *descriptor) recvPacket([]byte) (int, error) { return 0, unsupported("re
 func (d *descriptor) sendTo([]byte, *Addr) (int, error) {
 	return 0, unsupported("sendto")
 }
-func (d *descriptor) recvFrom([]byte, bool, *atomic.Pointer[string]) (int, Addr, error) {
+func (d *descriptor) recvFrom([]byte, bool, *pathCache) (int, Addr, error) {
 	return 0, Addr{}, unsupported("recvfrom")
 }
-func (d *descriptor) recvBatch([]Message, bool, *atomic.Pointer[string]) (int, error) {
+func (d *descriptor) recvBatch([]Message, bool, *pathCache) (int, error) {
 	return 0, unsupported("recvmmsg")
 }
 func (d *descriptor) sendBatch([]Message, *Addr) (int, error) {

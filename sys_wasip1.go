@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync/atomic"
 	"syscall"
 )
 
@@ -250,10 +249,10 @@ func (d *descriptor) recvPacket([]byte) (int, error) { return 0, unsupported("da
 func (d *descriptor) sendTo([]byte, *Addr) (int, error) {
 	return 0, unsupported("datagrams")
 }
-func (d *descriptor) recvFrom([]byte, bool, *atomic.Pointer[string]) (int, Addr, error) {
+func (d *descriptor) recvFrom([]byte, bool, *pathCache) (int, Addr, error) {
 	return 0, Addr{}, unsupported("datagrams")
 }
-func (d *descriptor) recvBatch([]Message, bool, *atomic.Pointer[string]) (int, error) {
+func (d *descriptor) recvBatch([]Message, bool, *pathCache) (int, error) {
 	return 0, unsupported("datagrams")
 }
 func (d *descriptor) sendBatch([]Message, *Addr) (int, error) {

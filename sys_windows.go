@@ -276,9 +276,10 @@ func (d *descriptor) connect(to Addr) error {
 	return os.NewSyscallError("connect", orInvalid(errno))
 }
 
-// disconnect takes the peer from a datagram socket: Winsock does that for an address of zeros, AF_UNSPEC.
+// disconnect takes the peer from a datagram socket: Winsock does that for an address of zeros.
 func (d *descriptor) disconnect() error {
 	var sa sockaddr
+	sa.setFamily(uint16(d.family.domain()))
 	length := uintptr(sizeofSockaddrInet4)
 	if d.family == familyIPv6 {
 		length = sizeofSockaddrInet6

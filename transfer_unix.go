@@ -4,7 +4,6 @@ package reactor
 
 import (
 	"strconv"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,7 +54,7 @@ func (d *descriptor) send(p []byte) (n int, err error) {
 }
 
 // recvFrom takes a datagram, or looks at it, and tells its sender.
-func (d *descriptor) recvFrom(p []byte, peek bool, path *atomic.Pointer[string]) (int, Addr, error) {
+func (d *descriptor) recvFrom(p []byte, peek bool, paths *pathCache) (int, Addr, error) {
 	var sa unix.RawSockaddrAny
 	length := uint32(unix.SizeofSockaddrAny)
 	flags := 0
@@ -66,7 +65,7 @@ func (d *descriptor) recvFrom(p []byte, peek bool, path *atomic.Pointer[string])
 	if errno != 0 {
 		return 0, Addr{}, failed("recvfrom", errno)
 	}
-	return n, decode(&sa, length, d.protocol(), "", path), nil
+	return n, decode(&sa, length, d.protocol(), paths), nil
 }
 
 // recvPacket takes a datagram without its sender.

@@ -14,18 +14,21 @@ type watch struct {
 
 	arming
 	id     slotID
+	token  Token
 	fd     uintptr
 	base   windows.Handle
 	helper *helper
 	number uintptr // its own, from 1 on: what its packets carry
 	mask   uint32  // of the events that mean something for such a socket
 	asked  uint32  // the events of the poll in flight
-	queued int     // the place in the backend's queue, from 1 on; 0: not there
+	pipe   *pipeState
+	queued int // the place in the backend's queue, from 1 on; 0: not there
 
 	inFlight bool
 	stale    bool // the source's own I/O met would-block since the poll in flight was armed
 	gone     bool // the registration is: only the packet is waited for
 	dead     bool // the socket was closed behind our back
+	soft     bool // it is a pipe's, and on the list of those that may have an event
 }
 
 const watchChunkLen = 64
@@ -34,7 +37,8 @@ const watchChunkLen = 64
 type watchTable struct {
 	chunks []*[watchChunkLen]watch
 	free   []*watch
-	busy   int // polls in flight
+	busy   int                    // polls in flight
+	pipes  map[uintptr]*pipeState // those at the port, by key
 }
 
 // watchTables are those of the Polls that are open: one that its owner lost without closing it must not be collected, for the
@@ -45,7 +49,7 @@ var watchTables struct {
 }
 
 func newWatchTable() *watchTable {
-	t := new(watchTable)
+	t := &watchTable{pipes: make(map[uintptr]*pipeState)}
 	watchTables.Lock()
 	defer watchTables.Unlock()
 	if watchTables.open == nil {
@@ -56,8 +60,8 @@ func newWatchTable() *watchTable {
 }
 
 // close lets go of the memory, unless the system still might write to it.
-func (t *watchTable) close() {
-	if t.busy > 0 {
+func (t *watchTable) close(busy bool) {
+	if busy {
 		return
 	}
 	watchTables.Lock()
@@ -100,7 +104,13 @@ func eventsOf(t target) uint32 {
 }
 
 // wants gives the events to ask for.
-func (w *watch) wants() uint32 { return afdEvents(w.asks()) & w.mask }
+func (w *watch) wants() uint32 {
+	events := afdEvents(w.asks()) & w.mask
+	if events == afdLocalClose {
+		return 0
+	}
+	return events
+}
 
 // arm asks the kernel for what is armed. A watch whose poll in flight asks for less is replaced by another: the new poll takes
 // effect at once, while the old one's packet has yet to come.
@@ -120,7 +130,8 @@ func (b *iocpBackend) arm(w *watch) error {
 		}
 		old := w
 		w = b.watches.take()
-		w.arming, w.id, w.fd, w.base, w.mask, w.helper = old.arming, old.id, old.fd, old.base, old.mask, helper
+		w.arming, w.id, w.token = old.arming, old.id, old.token
+		w.fd, w.base, w.mask, w.helper = old.fd, old.base, old.mask, helper
 		if err := b.poll(w, want); err != nil {
 			old.dead = w.dead
 			b.release(w)
@@ -206,6 +217,10 @@ func (w *watch) closedBehindUs() bool {
 // drop ends a registration.
 func (b *iocpBackend) drop(w *watch) error {
 	b.bySlot[w.id.index()] = nil
+	if w.pipe != nil {
+		b.dropPipe(w)
+		return nil
+	}
 	if b.byFD[w.fd] == w {
 		delete(b.byFD, w.fd)
 	}
@@ -264,16 +279,23 @@ func (b *iocpBackend) arrived(entries []overlappedEntry) []overlappedEntry {
 	return entries
 }
 
+// busy reports whether the system may write to memory of ours.
+func (b *iocpBackend) busy() bool { return b.watches.busy > 0 || b.pipesBusy() }
+
 // drain takes the packets of all that is in flight. It gives up when none comes for a while, which leaves the memory to
 // the system.
 func (b *iocpBackend) drain() {
 	const patience = 5000 // milliseconds
 	var buf [64]overlappedEntry
-	for b.watches.busy > 0 {
+	for b.busy() {
 		n, errno := dequeue(b.port, buf[:], patience)
 		if n == 0 || errno != 0 {
 			return
 		}
-		b.arrived(buf[:n])
+		for _, e := range b.arrived(buf[:n]) {
+			if e.key >= keyPipe {
+				b.completePipe(&e)
+			}
+		}
 	}
 }

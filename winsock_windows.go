@@ -4,7 +4,6 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -52,6 +51,9 @@ func (d *descriptor) recvfrom(p []byte, flags uintptr, sa *sockaddr, length *int
 	if int32(r) < 0 {
 		return 0, orInvalid(errno)
 	}
+	if raceEnabled {
+		raceWrite(p[:r])
+	}
 	return int(int32(r)), 0
 }
 
@@ -66,6 +68,10 @@ func (d *descriptor) recvDatagram(p []byte, flags uintptr, sa *sockaddr, length 
 
 // sendto is send and sendto.
 func (d *descriptor) sendto(p []byte, sa *sockaddr, length uintptr) (int, syscall.Errno) {
+	if raceEnabled {
+		raceRelease()
+		raceRead(p)
+	}
 	var r uintptr
 	var errno syscall.Errno
 	if sa == nil {
@@ -143,10 +149,10 @@ func (d *descriptor) recvPacket(p []byte) (int, error) {
 }
 
 // recvBatch takes datagrams one by one: Winsock has no call for many.
-func (d *descriptor) recvBatch(ms []Message, _ bool, path *atomic.Pointer[string]) (n int, err error) {
+func (d *descriptor) recvBatch(ms []Message, _ bool, paths *pathCache) (n int, err error) {
 	for n < len(ms) {
 		m := &ms[n]
-		m.N, m.Addr, err = d.recvFrom(m.Buf, false, path)
+		m.N, m.Addr, err = d.recvFrom(m.Buf, false, paths)
 		if err != nil {
 			if err == ErrWouldBlock && n > 0 {
 				return n, nil
@@ -273,6 +279,13 @@ func (d *descriptor) recvv(bufs [][]byte) (int, error) {
 		return 0, err
 	}
 	n, errno := d.vectored(procWSARecv.Addr(), true, bufs)
+	if raceEnabled {
+		left := n
+		for _, b := range bufs {
+			raceWrite(b[:min(left, len(b))])
+			left -= min(left, len(b))
+		}
+	}
 	if n > 0 && errno == windows.WSAEWOULDBLOCK {
 		return n, nil
 	}
@@ -283,6 +296,12 @@ func (d *descriptor) recvv(bufs [][]byte) (int, error) {
 func (d *descriptor) sendv(bufs [][]byte) (int, error) {
 	if err := d.settled(); err != nil {
 		return 0, err
+	}
+	if raceEnabled {
+		raceRelease()
+		for _, b := range bufs {
+			raceRead(b)
+		}
 	}
 	n, errno := d.vectored(procWSASend.Addr(), false, bufs)
 	return n, failed("WSASend", errno)

@@ -27,10 +27,10 @@ func number(format string, v float64) string {
 	return fmt.Sprintf(format, v)
 }
 
-// ratio shows a ratio and, of several rounds, its least and its greatest.
+// ratio shows a ratio and, where the rounds differ, its least and its greatest.
 func ratio(values, base []float64) string {
 	s := spreadOf(ratios(values, base))
-	if math.IsNaN(s.median) || len(values) == 1 {
+	if math.IsNaN(s.median) || s.min == s.max {
 		return number("%.2f", s.median)
 	}
 	return fmt.Sprintf("%.2f (%.2f–%.2f)", s.median, s.min, s.max)

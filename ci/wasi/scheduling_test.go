@@ -80,7 +80,7 @@ func TestTimeoutsAreNotCutShort(t *testing.T) {
 
 func TestTheHotPathDoesNotAllocate(t *testing.T) {
 	eachRuntime(t, func(t *testing.T, r wasiRuntime) {
-		for _, mode := range []string{"edge", "level"} {
+		for _, mode := range modes {
 			g := startGuest(t, r)
 			g.connect(10)
 			for i := 1; i <= 10; i++ {
@@ -88,32 +88,65 @@ func TestTheHotPathDoesNotAllocate(t *testing.T) {
 			}
 			const rounds = 200
 			g.send(5, string(make([]byte, rounds+10)))
-			if mode == "edge" {
-				// A Read that fills its buffer does not arm: it takes a Oneshot's Reregister or Level to go on.
-				continue
-			}
-			g.want("ok 0", "allocations 5 %d", rounds)
+			g.want("ok 0", "allocations 5 %d %s", rounds, mode)
 		}
 	})
 }
 
-// With very many idle connections, the exact answer may cost little more than the runtime's own.
+// With very many idle connections, the exact answer costs little more than the runtime's own.
 func TestCostOfAWait(t *testing.T) {
 	eachRuntime(t, func(t *testing.T, r wasiRuntime) {
 		if !r.exact {
 			t.Skip("there is no poll to compare with: it knows nothing of sockets")
 		}
-		const idle, rounds = 1000, 301
-		g := startGuest(t, r)
-		g.connect(idle + 1)
-		for i := 1; i <= idle+1; i++ {
-			g.want("ok", "register %d r level", i)
+		for _, mode := range modes {
+			for _, data := range []string{"hello", "1"} {
+				t.Run(fmt.Sprintf("%s/%d bytes", mode, len(data)), func(t *testing.T) {
+					const idle, rounds = 1000, 301
+					g := startGuest(t, r)
+					g.connect(idle + 1)
+					for i := 1; i <= idle+1; i++ {
+						g.want("ok", "register %d r %s", i, mode)
+					}
+					const active = idle / 2
+					g.send(active, data)
+					var wait, bare float64
+					if _, err := fmt.Sscanf(g.do("cost %d %d %s", rounds, active, mode), "ok %f %f", &wait, &bare); err != nil {
+						t.Fatal(err)
+					}
+					t.Logf("Wait %.0f µs, bare poll_oneoff %.0f µs: %.2f", wait/1000, bare/1000, wait/bare)
+				})
+			}
 		}
-		g.send(idle/2, "hello")
-		var wait, bare float64
-		if _, err := fmt.Sscanf(g.do("cost %d", rounds), "ok %f %f", &wait, &bare); err != nil {
-			t.Fatal(err)
+	})
+}
+
+// One that becomes ready among very many that are idle is found, however busy another is.
+func TestABusyConnectionDoesNotHideOthers(t *testing.T) {
+	eachMode(t, func(t *testing.T, g *guest, mode string) {
+		const many = 300
+		g.connect(many)
+		for i := 1; i <= many; i++ {
+			g.want("ok", "register %d r %s", i, mode)
 		}
-		t.Logf("Wait %.0f µs, bare poll_oneoff %.0f µs: %.2f", wait/1000, bare/1000, wait/bare)
+		g.send(1, "hello")
+		for _, room := range []int{1, 64} {
+			for _, other := range []int{2, many / 2, many} {
+				g.send(other, "1")
+				for found, waits := false, 0; !found; waits++ {
+					if waits == 100 {
+						t.Fatalf("%d is not found in %d Waits with room for %d", other, waits, room)
+					}
+					g.want("ok", "reregister 1 r %s", mode)
+					events := g.events(room, int(watchdog.Milliseconds()))
+					found = events[other] != ""
+					if delete(events, other); len(events) > 0 && events[1] == "" {
+						t.Fatalf("events %v", events)
+					}
+				}
+				g.want("ok 1", "read %d 2", other)
+				g.want("ok", "reregister %d r %s", other, mode)
+			}
+		}
 	})
 }

@@ -2,6 +2,10 @@
 
 package main
 
-import "errors"
+import (
+	"errors"
 
-func (g *guest) cost(int) (string, error) { return "", errors.ErrUnsupported }
+	"github.com/goreactor/reactor"
+)
+
+func (g *guest) cost(int, int, reactor.Mode) (string, error) { return "", errors.ErrUnsupported }

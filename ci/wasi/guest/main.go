@@ -210,9 +210,9 @@ func (g *guest) call(command string, args []string) (string, error) {
 	case "ticks":
 		return strconv.FormatInt(g.ticks.Swap(0), 10), nil
 	case "allocations":
-		return g.allocations(n[0], n[1])
+		return g.allocations(n[0], n[1], mode(args[2]))
 	case "cost":
-		return g.cost(n[0])
+		return g.cost(n[0], n[1], mode(args[2]))
 	}
 	return "", errors.New("unknown command " + command)
 }
@@ -264,8 +264,9 @@ func (g *guest) wake(token reactor.Token, after time.Duration) error {
 	return nil
 }
 
-// allocations counts those of so many rounds of Wait, Peek, Read and Write on a connection, which has the bytes to read.
-func (g *guest) allocations(conn, rounds int) (string, error) {
+// allocations counts those of so many rounds of Wait, Peek, Read and Write on a connection, which has the bytes to read. A Read
+// that fills its buffer arms nothing: Reregister does.
+func (g *guest) allocations(conn, rounds int, mode reactor.Mode) (string, error) {
 	c := g.conns[conn]
 	round := func() error {
 		var events [16]reactor.Event
@@ -279,8 +280,10 @@ func (g *guest) allocations(conn, rounds int) (string, error) {
 		if _, err := c.Read(buf[:]); err != nil {
 			return err
 		}
-		_, err := c.Write(buf[:])
-		return err
+		if _, err := c.Write(buf[:]); err != nil {
+			return err
+		}
+		return g.poll.Reregister(g.sources[conn], reactor.Token(conn), reactor.Readable, mode)
 	}
 	for range 10 {
 		if err := round(); err != nil {
