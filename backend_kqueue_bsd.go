@@ -57,9 +57,6 @@ type watched struct {
 	mode    Mode
 }
 
-// noID is of no registration: slots do not get there.
-const noID = slotID(noSlot)
-
 func (b *kqueueBackend) open(t *slotTable) error {
 	syscall.ForkLock.RLock()
 	kq, err := unix.Kqueue()
@@ -106,6 +103,9 @@ func (b *kqueueBackend) register(id slotID, t target, interest Interest, mode Mo
 	if t.fd > math.MaxInt32 {
 		// A number that does not fit would be cut to another descriptor's.
 		return os.NewSyscallError("kevent", unix.EBADF)
+	}
+	if err := checkInterest(interest); err != nil {
+		return err
 	}
 	if b.registered(t.fd) {
 		return ErrRegistered
@@ -163,8 +163,13 @@ func (b *kqueueBackend) registered(fd uintptr) bool {
 	return false
 }
 
+// reregister is on failure to leave what there was. The kernel then has it anew: what was ready is told again.
 func (b *kqueueBackend) reregister(id slotID, t target, interest Interest, mode Mode) error {
-	w := b.watched[id.index()]
+	if err := checkInterest(interest); err != nil {
+		return err
+	}
+	old := b.watched[id.index()]
+	w := old
 	if t.d == nil && w.mode != Oneshot && w.filters != 0 {
 		// Of a descriptor that its owner closed the kernel has nothing to delete.
 		gone, err := b.remove(w)
@@ -178,8 +183,26 @@ func (b *kqueueBackend) reregister(id slotID, t target, interest Interest, mode 
 		w.filters = 0
 	}
 	w, err := b.arm(id, t, w, interest, mode)
+	if err != nil {
+		b.restore(id-1<<32, old)
+		return err
+	}
 	b.watched[id.index()] = w
-	return err
+	return nil
+}
+
+// restore puts a registration back to what it had in the kernel, as far as that takes it.
+func (b *kqueueBackend) restore(id slotID, w watched) {
+	udata, _ := packUdata(id, wordBits)
+	_ = b.apply(changes(b.scratch[:0], int(w.fd), 0, w.filters, w.mode, uintptr(udata)))
+}
+
+// checkInterest refuses what the system has no filter for.
+func checkInterest(interest Interest) error {
+	if evfiltExcept == noFilter && interest&Priority != 0 {
+		return unsupported("an interest in Priority")
+	}
+	return nil
 }
 
 // arm takes a registration from what it has in the kernel to what it is to have, and gives that.
@@ -187,9 +210,6 @@ func (b *kqueueBackend) arm(id slotID, t target, w watched, interest Interest, m
 	needed, optional := kqueueFilters(t.stream() && t.d.family != familyUnix, interest, mode)
 	if evfiltExcept == noFilter {
 		optional = 0
-		if needed&filterExcept != 0 {
-			return w, unsupported("an interest in Priority")
-		}
 	}
 	udata, ok := packUdata(id, wordBits)
 	if !ok {

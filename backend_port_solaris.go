@@ -150,40 +150,47 @@ const (
 )
 
 func (b *portBackend) wait(events []Event, timeout time.Duration) (int, error) {
-	if room := min(len(events), maxPortEvents); room > len(b.buf) {
+	// The events of wakes are not to take the room of others.
+	if room := min(len(events), maxPortEvents) + 1; room > len(b.buf) {
 		b.buf = make([]portEvent, room)
 	}
-	buf := b.buf[:min(len(events), len(b.buf))]
+	buf := b.buf[:min(len(events)+1, len(b.buf))]
 	b.mu.Lock()
-	err := b.update()
+	// What fails has been closed by its owner: there is nothing left to tell of it.
+	_ = b.update()
 	b.mu.Unlock()
-	if err != nil {
-		return 0, err
-	}
 	b.yield.before()
-	var ts *unix.Timespec
-	if timeout >= 0 {
-		t := unix.NsecToTimespec(int64(min(timeout, maxPortTimeout)))
-		ts = &t
+	for {
+		got, errno := b.get(buf, timeout)
+		switch errno {
+		case 0, unix.ETIME:
+			// A timeout does not preclude events: port_get(3C).
+		case unix.EINTR:
+			return 0, nil
+		default:
+			return 0, failed("port_getn", errno)
+		}
+		if n := b.harvest(events, buf[:got]); n > 0 || got < len(buf) {
+			b.yield.after(n)
+			return n, nil
+		}
+		timeout = 0
 	}
-	got, errno := portGet(b.port, buf, ts)
-	switch errno {
-	case 0, unix.ETIME:
-		// A timeout does not preclude events: port_get(3C).
-	case unix.EINTR:
-		return 0, nil
-	default:
-		return 0, failed("port_getn", errno)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := b.harvest(events, buf[:got])
-	b.yield.after(n)
-	return n, nil
 }
 
-// harvest makes events of the system's. The association of each has ended; the next wait makes it anew for a level.
+func (b *portBackend) get(buf []portEvent, timeout time.Duration) (int, syscall.Errno) {
+	if timeout < 0 {
+		return portGet(b.port, buf, nil)
+	}
+	ts := unix.NsecToTimespec(int64(min(timeout, maxPortTimeout)))
+	return portGet(b.port, buf, &ts)
+}
+
+// harvest makes events of the system's. The association of each has ended; the next wait makes it anew for a level, and for what
+// does not fit, which is told again.
 func (b *portBackend) harvest(events []Event, got []portEvent) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for i := range got {
 		if got[i].source != portSourceFD {
 			continue
@@ -195,8 +202,7 @@ func (b *portBackend) harvest(events []Event, got []portEvent) (n int) {
 		b.associated[r.id.index()] = 0
 		b.regs.enqueue(r)
 		token, interest, _, ok := b.slots.find(r.id)
-		if !ok || r.asks() == 0 {
-			// It was changed meanwhile, and sleeps.
+		if !ok || r.asks() == 0 || n == len(events) {
 			continue
 		}
 		var ready Ready

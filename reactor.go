@@ -350,7 +350,7 @@ func checkRegistration(call string, src Source, interest Interest, mode Mode) er
 // It fails with [ErrBusy] while another goroutine is inside Wait, with [ErrClosed] when the Poll is closed,
 // before or meanwhile, and if events is empty.
 func (p *Poll) Wait(events []Event, timeout time.Duration) (n int, err error) {
-	return p.wait(nil, events, timeout)
+	return p.wait(noContext, events, timeout)
 }
 
 // WaitContext is [Poll.Wait] that ends with ctx.Err() when ctx does. Events win: if there are some, a ctx that
@@ -359,6 +359,9 @@ func (p *Poll) Wait(events []Event, timeout time.Duration) (n int, err error) {
 func (p *Poll) WaitContext(ctx context.Context, events []Event, timeout time.Duration) (n int, err error) {
 	return p.wait(ctx, events, timeout)
 }
+
+// noContext is nil: a Wait that nothing but its timeout ends.
+var noContext context.Context
 
 func (p *Poll) wait(ctx context.Context, events []Event, timeout time.Duration) (int, error) {
 	if len(events) == 0 {

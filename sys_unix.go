@@ -16,10 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-type (
-	sysFD         int
-	sysDescriptor struct{}
-)
+type sysFD int
+
+//lint:ignore U1000 every descriptor embeds it, and Windows keeps something in it.
+type sysDescriptor struct{}
 
 const (
 	systemName  = runtime.GOOS

@@ -10,10 +10,10 @@ import (
 
 // The sockets of systems that have no backend yet: every way to one says that there is none.
 
-type (
-	sysFD         int
-	sysDescriptor struct{}
-)
+type sysFD int
+
+//lint:ignore U1000 every descriptor embeds it, and Windows keeps something in it.
+type sysDescriptor struct{}
 
 const (
 	systemName      = runtime.GOOS

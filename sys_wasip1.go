@@ -11,10 +11,10 @@ import (
 // The sockets of WASI preview 1: listeners that the runtime opened beforehand, and what they accept. A program
 // cannot open, bind, connect or name one.
 
-type (
-	sysFD         int32
-	sysDescriptor struct{}
-)
+type sysFD int
+
+//lint:ignore U1000 every descriptor embeds it, and Windows keeps something in it.
+type sysDescriptor struct{}
 
 const (
 	systemName  = "WASI preview 1"
