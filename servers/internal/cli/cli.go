@@ -79,7 +79,7 @@ func (p Program) main(args []string, stderr io.Writer) int {
 }
 
 func (p Program) badUsage(err error, stderr io.Writer) int {
-	fmt.Fprintf(stderr, "%s: %v\nrun %s -h for the flags\n", p.Name, err, p.Name)
+	fmt.Fprintf(stderr, "%s: %v (%s -h tells the flags)\n", p.Name, err, p.Name)
 	return exitUsage
 }
 
