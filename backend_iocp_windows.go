@@ -90,8 +90,8 @@ func (b *iocpBackend) register(id slotID, t target, interest Interest, mode Mode
 		return err
 	}
 	w := b.watches.take()
-	w.fd, w.base, w.mask, w.helper = t.fd, base, eventsOf(t), helper
-	b.assign(w, id, t, interest, mode)
+	w.id, w.fd, w.base, w.mask, w.helper = id, t.fd, base, eventsOf(t), helper
+	w.set(t, interest, mode)
 	if err := b.arm(w); err != nil {
 		b.release(w)
 		return err
@@ -99,14 +99,6 @@ func (b *iocpBackend) register(id slotID, t target, interest Interest, mode Mode
 	b.place(w)
 	b.byFD[t.fd] = w
 	return nil
-}
-
-// assign gives a watch what its registration says. The token is kept with it: an event that was asked for before is not to carry
-// the one that Reregister is about to give.
-func (b *iocpBackend) assign(w *watch, id slotID, t target, interest Interest, mode Mode) {
-	w.id = id
-	w.token, _, _, _ = b.slots.find(id)
-	w.set(t, interest, mode)
 }
 
 // place makes a watch that of its slot.
@@ -129,7 +121,8 @@ func (b *iocpBackend) reregister(id slotID, t target, interest Interest, mode Mo
 			return unsupported("Priority of a named pipe")
 		}
 		w.id = id
-		b.assign(w, id, t, interest, mode)
+		w.id = id
+		w.set(t, interest, mode)
 		b.soften(w)
 		return nil
 	}
@@ -137,8 +130,9 @@ func (b *iocpBackend) reregister(id slotID, t target, interest Interest, mode Mo
 		_ = b.drop(w)
 		return ErrNotRegistered
 	}
-	before, token := w.arming, w.token
-	b.assign(w, id, t, interest, mode)
+	oldID, oldArming := w.id, w.arming
+	w.id = id
+	w.set(t, interest, mode)
 	err := b.arm(w)
 	switch {
 	case err == nil:
@@ -148,7 +142,11 @@ func (b *iocpBackend) reregister(id slotID, t target, interest Interest, mode Mo
 		_ = b.drop(w)
 		return ErrNotRegistered
 	}
-	w.arming, w.token = before, token
+	w.id, w.arming = oldID, oldArming
+	if w.asks() != 0 {
+		// Its packet may have come meanwhile and been dropped.
+		b.enqueue(w)
+	}
 	return err
 }
 
@@ -330,29 +328,25 @@ func (b *iocpBackend) complete(e *overlappedEntry, events []Event, n int) int {
 		return n
 	}
 	wants := w.wants()
-	reported &= wants
 	if reported != 0 && (w.mode != Edge || w.stale || afdReady(reported, 0)&wanted(wants) != wanted(wants)) {
 		// Since the poll completed the source may have become ready in the other direction too, or been read.
 		reported = b.look(w, wants)
 	}
+	reported &= wants
+	token, _, _, ok := b.slots.find(w.id)
+	if !ok {
+		// The registration is about to go, or to be changed and armed anew.
+		return n
+	}
 	if ready := afdReady(reported, w.interest); ready != 0 {
-		n = b.tell(w, ready, events, n)
+		w.fired(ready)
+		events[n] = Event{Token: token, Ready: ready}
+		n++
 	}
 	if w.asks() != 0 {
 		b.enqueue(w)
 	}
 	return n
-}
-
-// tell puts the event of a watch at events[n].
-func (b *iocpBackend) tell(w *watch, ready Ready, events []Event, n int) int {
-	if _, _, _, ok := b.slots.find(w.id); !ok {
-		// The registration is about to go.
-		return n
-	}
-	w.fired(ready)
-	events[n] = Event{Token: w.token, Ready: ready}
-	return n + 1
 }
 
 func (b *iocpBackend) wake() error {

@@ -270,6 +270,7 @@ func TestNamedPipeThatWasClosedIsReadToItsEnd(t *testing.T) {
 	n, err := client.Write([]byte("last words"))
 	wantResult(t, "Write", n, err, 10, nil)
 	// The write must have reached the system.
+	check(t, "Reregister", p.Reregister(client, clientToken, reactor.Writable, reactor.Level))
 	await(t, p, func(seen map[reactor.Token]reactor.Ready) bool { return seen[clientToken]&reactor.ReadyWritable != 0 })
 	check(t, "Close", client.Close())
 	if got := readAll(t, p, server); string(got) != "last words" {

@@ -124,10 +124,10 @@ func (s *pipeState) listen() error {
 	err := s.begin(&s.connect, "ConnectNamedPipe", func() error {
 		return windows.ConnectNamedPipe(s.handle, &s.connect.overlapped)
 	})
-	switch errno, _ := errnoOf(err); {
-	case err == nil:
+	if err == nil {
 		return ErrWouldBlock
-	case syscall.Errno(errno) == windows.ERROR_PIPE_CONNECTED:
+	}
+	if errno, _ := errnoOf(err); syscall.Errno(errno) == windows.ERROR_PIPE_CONNECTED {
 		s.hasClient()
 		return nil
 	}
@@ -196,6 +196,9 @@ func (s *pipeState) readAhead() {
 
 // endOfPipe tells the end of what the peer wrote from a failure.
 func endOfPipe(err error) error {
+	if err == nil {
+		return nil
+	}
 	switch errno, _ := errnoOf(err); syscall.Errno(errno) {
 	case windows.ERROR_BROKEN_PIPE, windows.ERROR_HANDLE_EOF:
 		return io.EOF

@@ -36,8 +36,8 @@ func (b *iocpBackend) registerPipe(id slotID, t target, interest Interest, mode 
 		s.mu.Unlock()
 	}
 	w := b.watches.take()
-	w.fd, w.pipe = t.fd, s
-	b.assign(w, id, t, interest, mode)
+	w.id, w.fd, w.pipe = id, t.fd, s
+	w.set(t, interest, mode)
 	s.watch = w
 	b.place(w)
 	b.soften(w)
@@ -110,10 +110,13 @@ func (b *iocpBackend) harvest(events []Event, n int) int {
 		b.soft = append(b.soft[:0], b.soft[1:]...)
 		w.soft = false
 		ready := w.pipe.readiness(w.interest)
-		if !due(w, ready) {
+		token, _, _, ok := b.slots.find(w.id)
+		if !ok || !due(w, ready) {
 			continue
 		}
-		n = b.tell(w, ready, events, n)
+		w.fired(ready)
+		events[n] = Event{Token: token, Ready: ready}
+		n++
 		// It may be ready for what it still asks for.
 		b.soften(w)
 	}

@@ -14,7 +14,6 @@ type watch struct {
 
 	arming
 	id     slotID
-	token  Token
 	fd     uintptr
 	base   windows.Handle
 	helper *helper
@@ -130,8 +129,7 @@ func (b *iocpBackend) arm(w *watch) error {
 		}
 		old := w
 		w = b.watches.take()
-		w.arming, w.id, w.token = old.arming, old.id, old.token
-		w.fd, w.base, w.mask, w.helper = old.fd, old.base, old.mask, helper
+		w.arming, w.id, w.fd, w.base, w.mask, w.helper = old.arming, old.id, old.fd, old.base, old.mask, helper
 		if err := b.poll(w, want); err != nil {
 			old.dead = w.dead
 			b.release(w)

@@ -12,8 +12,9 @@ import (
 // They are found by the protocol of sd_listen_fds(3): LISTEN_FDS is their number, and they are the descriptors
 // from 3 on; LISTEN_PID, where it is set, must be this process; LISTEN_FDNAMES, where it is set, names each of
 // them. Under WASI, where a runtime may pass listeners without setting LISTEN_FDS, the descriptors
-// from 3 on are looked at instead. Run unsets the three variables, so that children do not take them for
-// theirs.
+// from 3 on are looked at instead. On Windows they are asked for by the protocol of systemfd: SYSTEMFD_SOCKET_SERVER is the
+// address of who has them, SYSTEMFD_SOCKET_SECRET what it wants to hear. Run unsets the variables, so that children do not
+// take them for theirs.
 //
 // The fields must not change while Run runs.
 type ListenFD struct {
