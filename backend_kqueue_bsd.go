@@ -88,14 +88,15 @@ func (b *kqueueBackend) openWaker() error {
 	return failed("kevent", b.tryChange(b.wakeR, filterRead))
 }
 
-// tryChange adds what wakes.
+// tryChange adds what wakes. A kernel that knows nothing of receipts answers failures alone.
 func (b *kqueueBackend) tryChange(ident int, filter kqueueFilter) syscall.Errno {
 	b.scratch[0].change(ident, filter, unix.EV_ADD|unix.EV_CLEAR|evReceipt, ^uintptr(0))
 	n, errno := callKevent(b.kq, b.scratch[:1], b.results[:1], new(unix.Timespec))
 	if errno != 0 || n == 0 {
 		return errno
 	}
-	errno, b.receipts = b.results[0].result()
+	errno, answer := b.results[0].result()
+	b.receipts = answer && errno == 0
 	return errno
 }
 

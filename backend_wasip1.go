@@ -49,7 +49,8 @@ type oneoffBackend struct {
 
 	idle  bool          // the last slice found nothing
 	nap   time.Duration // the next slice of a blind runtime
-	guess time.Time     // when it may next be guessed that what cannot be tested is ready
+	gap   time.Duration // between two guesses there that what cannot be tested is ready
+	guess time.Time     // when the next one is due
 	yield yielder
 }
 
@@ -73,7 +74,7 @@ const (
 )
 
 func (b *oneoffBackend) open(t *slotTable) error {
-	*b = oneoffBackend{slots: t, blind: pollIsBlind(), nap: minSlice}
+	*b = oneoffBackend{slots: t, blind: pollIsBlind(), nap: minSlice, gap: minSlice}
 	b.set = append(b.set, wasiSubscription{tag: wasiEventClock, id: wasiClockMonotonic, precision: 1})
 	b.out = append(b.out, wasiEvent{})
 	return nil
@@ -225,7 +226,7 @@ func (b *oneoffBackend) subscribe(index uint32, side int, wanted bool, fd uintpt
 func (b *oneoffBackend) wait(events []Event, timeout time.Duration) (int, error) {
 	if timeout != 0 && b.idle {
 		// The program stands still next: let others run first, the runtime's own poller and all.
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 	} else if timeout != 0 {
 		runtime.Gosched()
 	} else {
@@ -420,11 +421,17 @@ func (b *oneoffBackend) readable(index uint32, r *registration) Ready {
 			x.reads = testPeek
 			return 0
 		}
+		if errno == syscall.EBADF && isClosed(r.fd) {
+			return b.closed(r)
+		}
 		if x.reads == testPeek {
 			return b.broken(r)
 		}
 		// Not a connection.
 		x.reads = testPoll
+		if b.blind {
+			return 0
+		}
 	}
 	return b.alone(r, wasiEventRead, ReadyReadable)
 }
@@ -469,31 +476,29 @@ func isClosed(fd uintptr) bool {
 
 // look does without the runtime's poll: it tests every registration, and sleeps if there is nothing.
 func (b *oneoffBackend) look(events []Event, slice time.Duration) (int, error) {
-	if n := b.scan(events); n > 0 {
-		b.nap = minSlice
+	if n := b.scan(events); n > 0 || slice == 0 {
 		return n, nil
 	}
-	nap := min(slice, b.nap)
+	b.set[0].timeout = uint64(min(slice, b.nap))
 	b.nap = min(2*b.nap, maxSlice)
-	b.set[0].timeout = uint64(nap)
 	var got uint32
 	switch errno := syscall.Errno(wasiPollOneoff(&b.set[0], &b.out[0], 1, &got)); errno {
 	case 0, syscall.EINTR:
 	default:
 		return 0, failed("poll_oneoff", errno)
 	}
-	n := b.scan(events)
-	if n > 0 {
-		b.nap = minSlice
-	}
-	return n, nil
+	return b.scan(events), nil
 }
 
-// scan tests every registration. What cannot be tested, a write or a listener, is guessed to be ready once in a while, and
-// when it was registered.
+// scan tests every registration. What cannot be tested, a write or a listener, is guessed to be ready when it was registered,
+// and then once in a while: the sooner the more goes on elsewhere.
 func (b *oneoffBackend) scan(events []Event) (n int) {
 	now := time.Now()
 	due := !now.Before(b.guess)
+	if due {
+		b.gap = min(2*b.gap, maxSlice)
+		b.guess = now.Add(b.gap)
+	}
 	for k := range b.watch {
 		at := (b.first + k) % len(b.watch)
 		if n == len(events) {
@@ -504,7 +509,10 @@ func (b *oneoffBackend) scan(events []Event) (n int) {
 		r, x := &b.regs.all[index], &b.extras[index]
 		var ready Ready
 		if r.armed&Readable != 0 && x.reads != testPoll {
-			ready |= b.readable(index, r)
+			if ready = b.readable(index, r); ready != 0 {
+				// There is something for certain: more may come soon.
+				b.nap, b.gap = minSlice, minSlice
+			}
 		}
 		if due || x.fresh {
 			x.fresh = false
@@ -519,9 +527,6 @@ func (b *oneoffBackend) scan(events []Event) (n int) {
 			}
 		}
 		n += b.report(events[n:], index, named(ready, r.interest))
-	}
-	if due {
-		b.guess = now.Add(minSlice)
 	}
 	return n
 }

@@ -68,8 +68,8 @@ func addrError(why string, a *Addr) error {
 	return &net.AddrError{Err: why, Addr: strings.Clone(a.String())}
 }
 
-// decode reads what the system wrote into sa.
-func decode(sa *sockaddr, length int32, proto protocol) Addr {
+// decode reads what the system wrote into sa. Paths are kept in paths, if that is not nil.
+func decode(sa *sockaddr, length int32, proto protocol, paths *pathCache) Addr {
 	if length < 2 {
 		return Addr{}
 	}
@@ -89,24 +89,26 @@ func decode(sa *sockaddr, length int32, proto protocol) Addr {
 		a.family, a.ip, a.scope = familyIPv6, ip, binary.NativeEndian.Uint32(sa[24:])
 		return a
 	case windows.AF_UNIX:
-		return Addr{proto: proto, family: familyUnix, path: unixPath(sa[2:min(int(length), len(sa))])}
+		return Addr{proto: proto, family: familyUnix, path: unixPath(sa[2:min(int(length), len(sa))], paths)}
 	}
 	return Addr{}
 }
 
 // unixPath gives the path of a Unix socket: empty for one without a name, for which the system gives NULs.
-func unixPath(path []byte) string {
+func unixPath(path []byte, paths *pathCache) string {
 	path = bytes.TrimRight(path, "\x00")
 	if len(path) == 0 {
 		return ""
 	}
 	if path[0] == 0 {
-		return "@" + string(path[1:])
-	}
-	if end := bytes.IndexByte(path, 0); end >= 0 {
+		path[0] = '@'
+	} else if end := bytes.IndexByte(path, 0); end >= 0 {
 		path = path[:end]
 	}
-	return string(path)
+	if paths == nil {
+		return string(path)
+	}
+	return paths.intern(path)
 }
 
 // localName and peerName give the zero Addr where the system knows none.
@@ -131,11 +133,11 @@ func (d *descriptor) nameBy(call uintptr) Addr {
 	if int32(r) != 0 {
 		return Addr{}
 	}
-	return decode(&sa, length, d.protocol())
+	return decode(&sa, length, d.protocol(), nil)
 }
 
 // recvFrom takes a datagram, or looks at it, and tells its sender.
-func (d *descriptor) recvFrom(p []byte, peek bool, _ *pathCache) (int, Addr, error) {
+func (d *descriptor) recvFrom(p []byte, peek bool, paths *pathCache) (int, Addr, error) {
 	var sa sockaddr
 	length := int32(len(sa))
 	flags := uintptr(0)
@@ -146,7 +148,7 @@ func (d *descriptor) recvFrom(p []byte, peek bool, _ *pathCache) (int, Addr, err
 	if errno != 0 {
 		return 0, Addr{}, failed("recvfrom", errno)
 	}
-	return n, decode(&sa, length, d.protocol()), nil
+	return n, decode(&sa, length, d.protocol(), paths), nil
 }
 
 // sendTo sends a datagram; a nil address is the connected peer.

@@ -326,7 +326,7 @@ func (d *descriptor) accept() (sysFD, Addr, error) {
 		_ = windows.Closesocket(s)
 		return 0, Addr{}, err
 	}
-	return sysFD(s), decode(&sa, length, d.protocol()), nil
+	return sysFD(s), decode(&sa, length, d.protocol(), nil), nil
 }
 
 // hasPeer reports whether the socket is connected.

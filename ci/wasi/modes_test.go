@@ -222,10 +222,9 @@ func TestListenerIsReadableWhenAClientComes(t *testing.T) {
 		for range 3 {
 			c := g.dial(t)
 			g.peers = append(g.peers, c)
-			events := map[int]string{}
 			for accepted := 0; accepted == 0; {
 				// A runtime that cannot test a listener may tell of one falsely.
-				if events = g.events(64, int(watchdog.Milliseconds())); events[0] != "Readable" {
+				if events := g.events(64, int(watchdog.Milliseconds())); events[0] != "Readable" {
 					t.Fatalf("events %v", events)
 				}
 				answer := g.do("accept")
@@ -323,6 +322,7 @@ func TestADescriptorClosedBehindOurBackIsToldToItsRegistrationAlone(t *testing.T
 			g.want("ok", "raw %d", i)
 			g.want("ok", "register %d r %s", i, mode)
 		}
+		g.quiet()
 		g.want("ok", "closebehind 2")
 		g.one(2, "Readable|ReadClosed|WriteClosed|Error")
 		g.quiet()

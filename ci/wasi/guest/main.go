@@ -272,7 +272,7 @@ func (g *guest) allocations(conn, rounds int, mode reactor.Mode) (string, error)
 		var events [16]reactor.Event
 		var buf [1]byte
 		if n, err := g.poll.Wait(events[:], -1); n == 0 || err != nil {
-			return fmt.Errorf("Wait gave %d, %w", n, err)
+			return fmt.Errorf("wait gave %d events: %w", n, err)
 		}
 		if _, err := c.Peek(buf[:]); err != nil {
 			return err
