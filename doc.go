@@ -59,9 +59,18 @@
 //
 // # Systems
 //
-//	system                       backend       what it lacks
-//	Linux, Android               epoll         –
-//	others                       none yet      NewPoll gives errors.ErrUnsupported
+//	system                              backend       what it lacks
+//	Linux, Android                      epoll         –
+//	macOS, iOS                          kqueue        –
+//	FreeBSD, NetBSD                     kqueue        Priority
+//	OpenBSD, DragonFly BSD              kqueue        sockets of both IP families
+//	Windows                             iocp          Pair, PacketPair, Pipe, ReusePort, hand-over to package net
+//	illumos, Solaris                    eventport     batches by one call
+//	AIX; any Unix with -tags reactor_poll  poll       Fd; batches by one call (AIX)
+//	WASI preview 1                      poll_oneoff   opening sockets; datagrams, options, addresses, Priority
+//	js, Plan 9                          none          NewPoll gives errors.ErrUnsupported
+//
+// The README tells how far each has been tested. On Linux for 386 and s390x the kernel must be 4.3 or later.
 //
 // Everything compiles everywhere; what a system lacks gives an error that is [errors.ErrUnsupported].
 //
