@@ -222,27 +222,31 @@ func TestEdgeIsArmedByTheFirstCallThatWouldBlock(t *testing.T) {
 				})
 			},
 		}
-		for name, call := range calls {
-			t.Run(k.name+"/"+name, func(t *testing.T) {
-				r, w := k.open(t)
-				p := newPoll(t)
-				check(t, "Register", p.Register(r, 7, reactor.Readable, reactor.Edge))
-				for range 3 {
-					_, err := w.Write([]byte("hello"))
-					check(t, "Write", err)
-					awaitReady(t, p, 7, reactor.ReadyReadable)
-					if got := readRaw(t, r); got != "hello" {
-						t.Fatalf("read %q", got)
-					}
-					if err := call(r); errors.Is(err, errors.ErrUnsupported) {
-						t.Skipf("a %s has no %s", k.name, name)
-					} else if err != reactor.ErrWouldBlock {
-						t.Fatalf("%s of nothing: %v", name, err)
-					}
-					quiet(t, p)
+		t.Run(k.name, func(t *testing.T) {
+			has, _ := k.open(t)
+			for name, call := range calls {
+				if errors.Is(call(has), errors.ErrUnsupported) {
+					continue // a method of another kind
 				}
-			})
-		}
+				t.Run(name, func(t *testing.T) {
+					r, w := k.open(t)
+					p := newPoll(t)
+					check(t, "Register", p.Register(r, 7, reactor.Readable, reactor.Edge))
+					for range 3 {
+						_, err := w.Write([]byte("hello"))
+						check(t, "Write", err)
+						awaitReady(t, p, 7, reactor.ReadyReadable)
+						if got := readRaw(t, r); got != "hello" {
+							t.Fatalf("read %q", got)
+						}
+						if err := call(r); err != reactor.ErrWouldBlock {
+							t.Fatalf("%s of nothing: %v", name, err)
+						}
+						quiet(t, p)
+					}
+				})
+			}
+		})
 	}
 }
 
