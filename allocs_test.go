@@ -281,7 +281,7 @@ func linkLocal(t testing.TB) *reactor.PacketConn {
 // unixgram gives a datagram socket with a path.
 func unixgram(t testing.TB) *reactor.PacketConn {
 	t.Helper()
-	c, err := reactor.ListenPacket("unixgram", filepath.Join(t.TempDir(), "socket"))
+	c, err := reactor.ListenPacket("unixgram", filepath.Join(socketDir(t), "socket"))
 	supported(t, "Unix datagram socket", err)
 	closeLater(t, c)
 	return c

@@ -181,7 +181,7 @@ func listenAny(t testing.TB, network string) *reactor.Listener {
 	if network != "unix" {
 		return listenTCP(t, network)
 	}
-	l, err := reactor.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	l, err := reactor.Listen("unix", filepath.Join(socketDir(t), "s"))
 	supported(t, "Unix listener", err)
 	closeLater(t, l)
 	return l

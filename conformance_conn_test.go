@@ -196,7 +196,7 @@ func TestFinishConnectGivesTheSameRefusalEachTime(t *testing.T) {
 // deadSocket gives a Unix path that exists, with nobody behind it.
 func deadSocket(t testing.TB) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(socketDir(t), "s")
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Skipf("no Unix sockets on this system: %v", err)
@@ -207,7 +207,7 @@ func deadSocket(t testing.TB) string {
 }
 
 func TestDialOfAMissingUnixPathFails(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "missing")
+	path := filepath.Join(socketDir(t), "missing")
 	_, err := reactor.Dial("unix", path)
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skipf("no Unix sockets on this system: %v", err)
@@ -221,7 +221,7 @@ func TestDialOfAMissingUnixPathFails(t *testing.T) {
 
 func TestDialOfAFullUnixBacklogWouldBlock(t *testing.T) {
 	lc := reactor.ListenConfig{Backlog: 1}
-	l, err := lc.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	l, err := lc.Listen("unix", filepath.Join(socketDir(t), "s"))
 	supported(t, "Unix listener", err)
 	closeLater(t, l)
 	full := false

@@ -109,7 +109,7 @@ func TestFailedSystemCallsNameTheCallAndCarryTheErrno(t *testing.T) {
 		wantOpError(t, err)
 	})
 	t.Run("Listen on a missing directory", func(t *testing.T) {
-		_, err := reactor.Listen("unix", t.TempDir()+"/missing/s")
+		_, err := reactor.Listen("unix", socketDir(t)+"/missing/s")
 		if errors.Is(err, errors.ErrUnsupported) {
 			t.Skipf("no Unix listener on this system: %v", err)
 		}

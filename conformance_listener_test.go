@@ -114,7 +114,7 @@ func TestNegativeBacklogIsAnError(t *testing.T) {
 }
 
 func TestListenControlIsCalledBeforeBind(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
+	path := filepath.Join(socketDir(t), "s")
 	for _, tc := range []struct{ network, address, wantNetwork, wantAddress string }{
 		{"tcp4", "127.0.0.1:0", "tcp4", "127.0.0.1:0"},
 		{"tcp", "127.0.0.1:0", "tcp4", "127.0.0.1:0"},

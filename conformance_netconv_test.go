@@ -174,7 +174,7 @@ func TestConnectedSocketHandedOverStaysConnected(t *testing.T) {
 // netPair gives two ends of a connection of package net.
 func netPair(t testing.TB, network string) (a, b net.Conn) {
 	t.Helper()
-	address := filepath.Join(t.TempDir(), "s")
+	address := filepath.Join(socketDir(t), "s")
 	if network != "unix" {
 		address = loopback(t, network)
 	}
@@ -251,7 +251,7 @@ func TestFromNetConnLeavesTheOriginalAlone(t *testing.T) {
 func TestFromNetListenerDuplicates(t *testing.T) {
 	for _, network := range listenerKinds {
 		t.Run(network, func(t *testing.T) {
-			address := filepath.Join(t.TempDir(), "s")
+			address := filepath.Join(socketDir(t), "s")
 			if network != "unix" {
 				address = loopback(t, network)
 			}
@@ -288,7 +288,7 @@ func TestFromNetListenerDuplicates(t *testing.T) {
 func TestFromNetPacketConnDuplicates(t *testing.T) {
 	for _, network := range []string{"udp4", "udp6", "unixgram"} {
 		t.Run(network, func(t *testing.T) {
-			address := filepath.Join(t.TempDir(), "s")
+			address := filepath.Join(socketDir(t), "s")
 			if network != "unixgram" {
 				address = loopback(t, network)
 			}

@@ -41,7 +41,7 @@ func listenAnyPacket(t testing.TB, network string) *reactor.PacketConn {
 	if network != "unixgram" {
 		return listenUDP(t, network)
 	}
-	c, err := reactor.ListenPacket(network, filepath.Join(t.TempDir(), "s"))
+	c, err := reactor.ListenPacket(network, filepath.Join(socketDir(t), "s"))
 	supported(t, "Unix datagram socket", err)
 	closeLater(t, c)
 	return c
@@ -429,7 +429,7 @@ func TestDialPacketIsConnected(t *testing.T) {
 }
 
 func TestDialPacketOfNobodysPath(t *testing.T) {
-	_, err := reactor.DialPacket("unixgram", filepath.Join(t.TempDir(), "missing"))
+	_, err := reactor.DialPacket("unixgram", filepath.Join(socketDir(t), "missing"))
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skipf("no Unix datagram sockets on this system: %v", err)
 	}

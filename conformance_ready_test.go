@@ -86,12 +86,24 @@ func TestReadClosedComesWithReadable(t *testing.T) {
 						check(t, "Write", err)
 					}
 					check(t, "Close", w.Close())
-					awaitCoherent(t, p, 7, reactor.Readable, reactor.ReadyReadable|reactor.ReadyReadClosed,
-						rearming(t, p, r, 7, reactor.Readable, mode))
+					// Some systems tell the end only once what comes before it was read: Wine.
 					buf := make([]byte, 64)
-					if data != "" {
-						if n, err := r.Read(buf); string(buf[:n]) != data || err != nil {
-							t.Fatalf("Read gave %q, %v", buf[:n], err)
+					rearm := rearming(t, p, r, 7, reactor.Readable, mode)
+					seen, got := reactor.Ready(0), ""
+					for seen&reactor.ReadyReadClosed == 0 {
+						e := oneEvent(t, p, 7, reactor.ReadyReadable)
+						coherent(t, e, reactor.Readable)
+						if seen |= e.Ready; seen&reactor.ReadyReadClosed == 0 {
+							n, err := r.Read(buf)
+							if got += string(buf[:n]); err != nil {
+								t.Fatalf("Read gave %q, %v", buf[:n], err)
+							}
+							rearm()
+						}
+					}
+					if got != data {
+						if n, err := r.Read(buf); got+string(buf[:n]) != data || err != nil {
+							t.Fatalf("Read gave %q after %q, %v", buf[:n], got, err)
 						}
 					}
 					for range 3 {
@@ -116,13 +128,23 @@ func TestHalfCloseLeavesTheOtherDirectionOpen(t *testing.T) {
 				_, err := a.Write([]byte("question"))
 				check(t, "Write", err)
 				check(t, "CloseWrite", a.CloseWrite())
+				question := ""
 				await(t, p, func(seen map[reactor.Token]reactor.Ready) bool {
 					if seen[1] != 0 {
 						t.Fatalf("closing one's own writing side is no readability: %v", seen)
 					}
+					if seen[2] != 0 && seen[2]&reactor.ReadyReadClosed == 0 && question == "" {
+						// Some systems tell the end only once what comes before it was read: Wine.
+						question = string(readFull(t, p, b, len("question")))
+						_, err := b.Read(make([]byte, 1))
+						if err != reactor.ErrWouldBlock && err != io.EOF {
+							t.Fatalf("Read after the question: %v", err)
+						}
+						return err == io.EOF
+					}
 					return seen[2]&reactor.ReadyReadClosed != 0
 				})
-				if got := string(readAll(t, p, b)); got != "question" {
+				if got := question + string(readAll(t, p, b)); got != "question" {
 					t.Fatalf("read %q", got)
 				}
 				if _, err := a.Write([]byte("more")); err == nil || err == reactor.ErrWouldBlock {

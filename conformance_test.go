@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime"
 	"syscall"
@@ -124,6 +125,20 @@ func listenUDP(t testing.TB, network string) *reactor.PacketConn {
 	return c
 }
 
+// socketDir gives a folder for Unix sockets. Its path is short: systems take little more than a hundred bytes, and t.TempDir
+// makes much of the test's name.
+func socketDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "r")
+	check(t, "MkdirTemp", err)
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("RemoveAll: %v", err)
+		}
+	})
+	return dir
+}
+
 // connPair gives two connected streams: "tcp4", "tcp6", "unix" (dialled and accepted) or "pair".
 func connPair(t testing.TB, network string) (a, b *reactor.Conn) {
 	t.Helper()
@@ -135,7 +150,7 @@ func connPair(t testing.TB, network string) (a, b *reactor.Conn) {
 		closeLater(t, b)
 		return a, b
 	case "unix":
-		l, err := reactor.Listen("unix", filepath.Join(t.TempDir(), "s"))
+		l, err := reactor.Listen("unix", filepath.Join(socketDir(t), "s"))
 		supported(t, "Unix listener", err)
 		closeLater(t, l)
 		return dialAccept(t, "unix", l)
@@ -196,7 +211,7 @@ func packetPair(t testing.TB, network string) (a, b *reactor.PacketConn) {
 		closeLater(t, b)
 		return a, b
 	case "unixgram":
-		dir := t.TempDir()
+		dir := socketDir(t)
 		for i, c := range []**reactor.PacketConn{&a, &b} {
 			var err error
 			*c, err = reactor.ListenPacket("unixgram", filepath.Join(dir, fmt.Sprint(i)))
