@@ -108,10 +108,24 @@ func (d *descriptor) recv(p []byte) (n int, err error) {
 			}
 			return n, failed("recv", errno)
 		}
+		if n == 0 {
+			return 0, failed("recv", d.endedBy())
+		}
 		if m < len(want) || n == len(p) {
 			return n, nil
 		}
 	}
+}
+
+// endedBy tells a stream's end, 0, from a reset. Wine takes a reset that comes while a read is under way for the end, but knows
+// better when it is asked again.
+func (d *descriptor) endedBy() syscall.Errno {
+	var b [1]byte
+	_, errno := d.recvfrom(b[:], msgPeek, nil, nil)
+	if errno == windows.WSAEWOULDBLOCK {
+		return 0
+	}
+	return errno
 }
 
 // peek reads what stays in the socket.
@@ -125,6 +139,9 @@ func (d *descriptor) peek(p []byte) (int, error) {
 		return 0, err
 	}
 	n, errno := d.recvfrom(p, msgPeek, nil, nil)
+	if n == 0 && errno == 0 {
+		errno = d.endedBy()
+	}
 	return n, failed("recv", errno)
 }
 
@@ -286,8 +303,11 @@ func (d *descriptor) recvv(bufs [][]byte) (int, error) {
 			left -= min(left, len(b))
 		}
 	}
-	if n > 0 && errno == windows.WSAEWOULDBLOCK {
+	switch {
+	case n > 0 && errno == windows.WSAEWOULDBLOCK:
 		return n, nil
+	case n == 0 && errno == 0:
+		errno = d.endedBy()
 	}
 	return n, failed("WSARecv", errno)
 }
